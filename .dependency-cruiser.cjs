@@ -1,0 +1,84 @@
+/**
+ * The direction in which the house may be walked, as docs/architecture.md draws it. Type imports count.
+ * @type {import('dependency-cruiser').IConfiguration}
+ */
+module.exports = {
+  forbidden: [
+    { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'encryption-is-pure',
+      comment: 'Bytes in, bytes out: no other room, no I/O.',
+      severity: 'error',
+      from: { path: '^src/encryption/' },
+      to: { pathNot: '^(src/encryption/|(node:)?crypto$)' },
+    },
+    {
+      name: 'errors-and-caller-stand-on-nothing',
+      severity: 'error',
+      from: { path: '^src/(errors|caller|package-version)\\.ts$' },
+      to: { path: '^src/' },
+    },
+    {
+      name: 'http-knows-no-feature',
+      comment: 'Endpoints are handed to it; what they do is not its business.',
+      severity: 'error',
+      from: { path: '^src/http/' },
+      to: { path: '^src/', pathNot: '^src/(http/|errors\\.ts|caller\\.ts|package-version\\.ts)' },
+    },
+    {
+      name: 'rules-know-no-http',
+      comment: 'Only the endpoints and the authentication of a room speak to http.',
+      severity: 'error',
+      from: {
+        path: '^src/(api-keys|provider-keys|organizations|service-keys|data-keys|health|usage|clerk|database)/',
+        pathNot: '(endpoints?|-authentication)\\.ts$',
+      },
+      to: { path: '^(src/http/|node_modules/.*express)' },
+    },
+    {
+      name: 'stores-stay-in-their-room',
+      comment: 'A feature uses another through its rules, never through its tables.',
+      severity: 'error',
+      from: { path: '^src/([^/]+)/' },
+      to: { path: '^src/[^/]+/[^/]*-store\\.ts$', pathNot: '^src/$1/' },
+    },
+    {
+      name: 'only-stores-speak-sql',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '(-store\\.ts$|^src/database/)' },
+      to: { path: 'node_modules/(drizzle-orm|pg)/' },
+    },
+    {
+      name: 'outer-rooms-know-no-feature',
+      comment: 'The database and Clerk are talked to; they do not talk back.',
+      severity: 'error',
+      from: { path: '^src/(database|usage)/' },
+      to: { path: '^src/(api-keys|provider-keys|service-keys|health|data-keys|organizations|clerk)/' },
+    },
+    {
+      name: 'one-place-joins',
+      comment: 'compose.ts is used by start.ts, start.ts by main.ts.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(main|start|compose)\\.ts$' },
+      to: { path: '^src/(main|start|compose)\\.ts$' },
+    },
+    {
+      name: 'the-service-needs-no-workshop',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(development|test|bench)/' },
+    },
+    {
+      name: 'no-development-packages-in-the-service',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-optional', 'npm-no-pkg', 'npm-unknown'] },
+    },
+    { name: 'nothing-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+  },
+};

@@ -1,0 +1,125 @@
+import { and, desc, eq, exists, isNull, sql } from 'drizzle-orm';
+import type { Queries } from '../database/database.ts';
+import { apiKeys, organizations, providerKeys } from '../database/schema.ts';
+import type { ApiKey } from './api-key.ts';
+
+/** Everything about a key but its hash. */
+const columns = {
+  id: apiKeys.id,
+  keyPrefix: apiKeys.keyPrefix,
+  last4: apiKeys.last4,
+  name: apiKeys.name,
+  environment: apiKeys.environment,
+  enabled: apiKeys.enabled,
+  scopes: apiKeys.scopes,
+  metadata: apiKeys.metadata,
+  expiresAt: apiKeys.expiresAt,
+  createdAt: apiKeys.createdAt,
+  updatedAt: apiKeys.updatedAt,
+  revision: apiKeys.revision,
+  lastUsedAt: apiKeys.lastUsedAt,
+  revokedAt: apiKeys.revokedAt,
+};
+
+/** What a validation needs to know of a key. */
+export interface KeyForValidation {
+  organizationId: string;
+  clerkOrgId: string;
+  /** Sorted by code point. */
+  configuredProviders: string[];
+  key: ApiKey;
+}
+
+/** A place in the list, newest first: everything after it is older. */
+export interface ListPosition {
+  createdAt: Date;
+  id: string;
+}
+
+export type ApiKeyToInsert = Pick<
+  ApiKey,
+  'id' | 'keyPrefix' | 'last4' | 'name' | 'environment' | 'expiresAt' | 'scopes' | 'metadata'
+> & {
+  organizationId: string;
+  keyHash: Buffer;
+};
+
+export async function insertApiKey(queries: Queries, key: ApiKeyToInsert): Promise<ApiKey> {
+  const [row] = await queries.insert(apiKeys).values(key).returning(columns);
+  if (row === undefined) throw new Error('INSERT … RETURNING returned nothing');
+  return row;
+}
+
+export async function findForValidation(queries: Queries, keyHash: Buffer): Promise<KeyForValidation | undefined> {
+  const [row] = await queries
+    .select({
+      organizationId: organizations.id,
+      clerkOrgId: organizations.clerkOrgId,
+      configuredProviders: sql<string[]>`array(
+        select ${providerKeys.provider} from ${providerKeys}
+        where ${providerKeys.organizationId} = ${organizations.id} and ${providerKeys.deletedAt} is null
+        order by ${providerKeys.provider} collate "C")`,
+      key: columns,
+    })
+    .from(apiKeys)
+    .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))
+    .where(eq(apiKeys.keyHash, keyHash));
+  return row;
+}
+
+export async function findApiKey(queries: Queries, clerkOrgId: string, id: string): Promise<ApiKey | undefined> {
+  const [row] = await queries
+    .select(columns)
+    .from(apiKeys)
+    .where(and(eq(apiKeys.id, id), ownedBy(queries, clerkOrgId)));
+  return row;
+}
+
+export async function listApiKeys(
+  queries: Queries,
+  clerkOrgId: string,
+  { includeRevoked, after, limit }: { includeRevoked: boolean; after: ListPosition | null; limit: number },
+): Promise<ApiKey[]> {
+  return queries
+    .select(columns)
+    .from(apiKeys)
+    .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))
+    .where(
+      and(
+        eq(organizations.clerkOrgId, clerkOrgId),
+        includeRevoked ? undefined : isNull(apiKeys.revokedAt),
+        after === null
+          ? undefined
+          : sql`(${apiKeys.createdAt}, ${apiKeys.id}) < (${after.createdAt.toISOString()}::timestamptz, ${after.id}::uuid)`,
+      ),
+    )
+    .orderBy(desc(apiKeys.createdAt), desc(apiKeys.id))
+    .limit(limit);
+}
+
+/** Revokes for good; a second time changes nothing. Undefined when the organisation has no such key. */
+export async function revokeApiKey(
+  queries: Queries,
+  clerkOrgId: string,
+  id: string,
+): Promise<{ id: string } | undefined> {
+  const [row] = await queries
+    .update(apiKeys)
+    .set({
+      revokedAt: sql`coalesce(${apiKeys.revokedAt}, now())`,
+      updatedAt: sql`case when ${apiKeys.revokedAt} is null then now() else ${apiKeys.updatedAt} end`,
+      revision: sql`case when ${apiKeys.revokedAt} is null then ${apiKeys.revision} + 1 else ${apiKeys.revision} end`,
+    })
+    .where(and(eq(apiKeys.id, id), ownedBy(queries, clerkOrgId)))
+    .returning({ id: apiKeys.id });
+  return row;
+}
+
+function ownedBy(queries: Queries, clerkOrgId: string) {
+  return exists(
+    queries
+      .select({ one: sql`1` })
+      .from(organizations)
+      .where(and(eq(organizations.id, apiKeys.organizationId), eq(organizations.clerkOrgId, clerkOrgId))),
+  );
+}

@@ -1,0 +1,74 @@
+import { uuidv7 } from 'uuidv7';
+import type { Caller } from '../caller.ts';
+import type { Database } from '../database/database.ts';
+import { ServiceError } from '../errors.ts';
+import { ensureOrganization } from '../organizations/organizations.ts';
+import type { ApiKey } from './api-key.ts';
+import { findApiKey, insertApiKey, type ListPosition, listApiKeys, revokeApiKey } from './api-key-store.ts';
+import { type Environment, generateKey } from './key-format.ts';
+
+/** Existing callers know no cursor and expect the whole list; this bounds it. */
+const LONGEST_LIST = 1_000;
+
+export interface NewApiKey {
+  clerkOrgId: string;
+  name: string | null;
+  environment: Environment;
+  expiresAt: Date | null;
+  scopes: string[] | null;
+  metadata: Record<string, unknown>;
+}
+
+/** Issues, lists and revokes the API keys of organisations, on behalf of the platform's services. */
+export class ApiKeys {
+  readonly #database: Database;
+  readonly #prefix: string;
+
+  constructor(database: Database, prefix: string) {
+    this.#database = database;
+    this.#prefix = prefix;
+  }
+
+  /** @returns the item, and the key itself: the only time that it is known */
+  async issue(_caller: Caller, { clerkOrgId, ...settings }: NewApiKey): Promise<{ key: string; apiKey: ApiKey }> {
+    const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, settings.environment);
+    const apiKey = await this.#database.transaction(async (queries) => {
+      const organizationId = await ensureOrganization(queries, clerkOrgId);
+      return insertApiKey(queries, { ...settings, id: uuidv7(), organizationId, keyHash: hash, keyPrefix, last4 });
+    });
+    return { key, apiKey };
+  }
+
+  /** @throws ServiceError `api_key_not_found`, for an unknown key and another organisation's alike */
+  async get(clerkOrgId: string, id: string): Promise<ApiKey> {
+    const apiKey = await this.#database.query((queries) => findApiKey(queries, clerkOrgId, id));
+    return apiKey ?? notFound();
+  }
+
+  /** Newest first. `next` is where the following page starts, or null when this was the last. */
+  async list(
+    clerkOrgId: string,
+    {
+      includeRevoked,
+      after,
+      limit = LONGEST_LIST,
+    }: { includeRevoked: boolean; after: ListPosition | null; limit?: number | undefined },
+  ): Promise<{ apiKeys: ApiKey[]; next: ListPosition | null }> {
+    // One more than asked for tells whether there is a next page.
+    const found = await this.#database.query((queries) =>
+      listApiKeys(queries, clerkOrgId, { includeRevoked, after, limit: limit + 1 }),
+    );
+    const page = found.slice(0, limit);
+    return { apiKeys: page, next: found.length > limit ? (page.at(-1) ?? null) : null };
+  }
+
+  /** Revokes for good. Again: no error. @throws ServiceError `api_key_not_found` */
+  async revoke(_caller: Caller, clerkOrgId: string, id: string): Promise<void> {
+    const revoked = await this.#database.query((queries) => revokeApiKey(queries, clerkOrgId, id));
+    if (revoked === undefined) notFound();
+  }
+}
+
+function notFound(): never {
+  throw new ServiceError('api_key_not_found', 'This organisation has no API key with this id.');
+}

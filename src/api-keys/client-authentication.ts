@@ -1,0 +1,47 @@
+import { type ErrorCode, ServiceError } from '../errors.ts';
+import { bearerToken } from '../http/credentials.ts';
+import type { Authentication } from '../http/endpoint.ts';
+import type { KeyHolder, KeyValidation, Validation } from './validation.ts';
+
+type Refusal = Extract<Validation, { valid: false }>;
+
+const CODES: Record<Refusal['reason'], ErrorCode> = {
+  invalid: 'api_key_invalid',
+  revoked: 'api_key_revoked',
+  disabled: 'api_key_disabled',
+  expired: 'api_key_expired',
+};
+
+/** Knows a customer by `Authorization: Bearer <api key>`, and by nothing else. */
+export function clientAuthentication(validation: KeyValidation): Authentication<KeyHolder> {
+  return {
+    security: 'apiKey',
+    errors: ['api_key_missing', ...Object.values(CODES)],
+    async authenticate({ header, origin }) {
+      const authorization = header('authorization');
+      if (authorization === null) {
+        throw new ServiceError('api_key_invalid', 'The Authorization header was sent more than once.');
+      }
+      const key = authorization === undefined ? undefined : bearerToken(authorization);
+      if (key === undefined) {
+        throw new ServiceError('api_key_missing', 'Send your API key as `Authorization: Bearer <key>`.');
+      }
+      const outcome = await validation.validate(origin, key);
+      if (!outcome.valid) throw new ServiceError(CODES[outcome.reason], sentence(outcome));
+      return outcome.holder;
+    },
+  };
+}
+
+function sentence({ reason, expiredAt }: Refusal): string {
+  switch (reason) {
+    case 'invalid':
+      return 'This is not a valid API key.';
+    case 'revoked':
+      return 'This API key was revoked.';
+    case 'disabled':
+      return 'This API key is disabled.';
+    case 'expired':
+      return `This API key expired at ${expiredAt?.toISOString()}.`;
+  }
+}

@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import type { ServiceCaller } from '../caller.ts';
+import { type Authentication, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { invalidRequest } from '../http/request-input.ts';
+import { clerkOrgId } from '../organizations/schemas.ts';
+import type { ApiKeys } from './api-keys.ts';
+import { cursor, encodeCursor } from './cursor.ts';
+import { apiKeyItem, environment, expiresAt, metadata, name, scopes, toItem } from './schemas.ts';
+
+/** Any text: an id that is no UUID belongs to no key, which is a 404 like every other unknown id. */
+const params = z.object({ id: z.string().meta({ description: 'A UUID.' }) });
+const NO_KEY_HAS_THIS_ID = '00000000-0000-0000-0000-000000000000';
+const idOf = (id: string): string => (z.uuid().safeParse(id).success ? id : NO_KEY_HAS_THIS_ID);
+
+/** The organisation of a DELETE: in the query like everywhere, or in a body, as existing callers send it. */
+function organizationOf(query: string | undefined, body: string | undefined): string {
+  if (query !== undefined && body !== undefined && query !== body) {
+    throw invalidRequest([{ pointer: '/clerkOrgId', detail: 'differs between query and body' }]);
+  }
+  return query ?? body ?? missingOrganization();
+}
+
+function missingOrganization(): never {
+  throw invalidRequest([{ pointer: '/clerkOrgId', detail: 'is required' }]);
+}
+
+export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<ServiceCaller>): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/internal/api-keys',
+      tag: 'API keys',
+      summary: "List an organisation's API keys",
+      description:
+        'Newest first. Without `limit` all of them, up to 1,000. Revoked ones are left out unless asked for.',
+      authentication: service,
+      request: {
+        query: z.object({
+          clerkOrgId,
+          limit: z.coerce
+            .number('must be a whole number from 1 to 100')
+            .refine((n) => Number.isInteger(n) && n >= 1 && n <= 100, 'must be a whole number from 1 to 100')
+            .optional(),
+          cursor: cursor.optional(),
+          includeRevoked: z.enum(['true', 'false']).optional(),
+        }),
+      },
+      responses: {
+        200: {
+          description: 'The keys, never the key itself or its hash.',
+          schema: z.object({ keys: z.array(apiKeyItem), nextCursor: z.string().nullable() }),
+        },
+      },
+      async handle(_caller, { query }) {
+        const { apiKeys: page, next } = await apiKeys.list(query.clerkOrgId, {
+          includeRevoked: query.includeRevoked === 'true',
+          after: query.cursor ?? null,
+          limit: query.limit,
+        });
+        return { status: 200, body: { keys: page.map(toItem), nextCursor: next === null ? null : encodeCursor(next) } };
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/internal/api-keys',
+      tag: 'API keys',
+      summary: 'Issue an API key',
+      description:
+        'The only time the key is shown. `scopes` omitted or null is unrestricted, an empty list allows nothing.',
+      authentication: service,
+      request: {
+        body: z.strictObject({
+          clerkOrgId,
+          name: name.nullish(),
+          environment: environment.default('live'),
+          expiresAt: expiresAt.nullish(),
+          scopes: scopes.nullish(),
+          metadata: metadata.nullish(),
+        }),
+      },
+      responses: {
+        201: {
+          description: 'The key, in `key`.',
+          schema: apiKeyItem.extend({
+            key: z.string().meta({ description: 'The whole key. It is not stored and cannot be shown again.' }),
+            message: z.string(),
+          }),
+        },
+      },
+      async handle(caller, { body }) {
+        const { key, apiKey } = await apiKeys.issue(caller, {
+          clerkOrgId: body.clerkOrgId,
+          name: body.name ?? null,
+          environment: body.environment,
+          expiresAt: body.expiresAt ?? null,
+          scopes: body.scopes ?? null,
+          metadata: body.metadata ?? {},
+        });
+        return { status: 201, body: { ...toItem(apiKey), key, message: 'Keep this key: it is shown only once.' } };
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/internal/api-keys/:id',
+      tag: 'API keys',
+      summary: 'One API key',
+      authentication: service,
+      errors: ['api_key_not_found'],
+      request: { params, query: z.object({ clerkOrgId }) },
+      responses: {
+        200: {
+          description: 'The item, with its revision as ETag.',
+          etag: true,
+          schema: apiKeyItem.extend({
+            updatedAt: z.iso.datetime(),
+            revision: z.int().meta({ description: 'Raised by every change.' }),
+          }),
+        },
+      },
+      async handle(_caller, { params: { id }, query }) {
+        const apiKey = await apiKeys.get(query.clerkOrgId, idOf(id));
+        const { updatedAt, revision } = apiKey;
+        return {
+          status: 200,
+          body: { ...toItem(apiKey), updatedAt: updatedAt.toISOString(), revision },
+          headers: { ETag: `"${revision}"` },
+        };
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/internal/api-keys/:id',
+      tag: 'API keys',
+      summary: 'Revoke an API key for good',
+      description: 'The organisation is taken from the query or from a JSON body. Revoking again is no error.',
+      authentication: service,
+      errors: ['api_key_not_found'],
+      request: {
+        params,
+        query: z.object({ clerkOrgId: clerkOrgId.optional() }),
+        body: z.strictObject({ clerkOrgId: clerkOrgId.optional() }).optional(),
+      },
+      responses: { 200: { description: 'It is revoked.', schema: z.object({ message: z.string() }) } },
+      async handle(caller, { params: { id }, query, body }) {
+        await apiKeys.revoke(caller, organizationOf(query.clerkOrgId, body?.clerkOrgId), idOf(id));
+        return { status: 200, body: { message: 'The API key is revoked.' } };
+      },
+    }),
+  ];
+}

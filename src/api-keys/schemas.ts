@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import type { ApiKey } from './api-key.ts';
+import { apiKeyStatus } from './api-key.ts';
+import { ENVIRONMENTS } from './key-format.ts';
+import { MAX_SCOPES, SCOPE_PATTERN } from './scopes.ts';
+
+const LARGEST_METADATA_BYTES = 4 * 1024;
+const instant = z.iso.datetime();
+
+export const scope = z
+  .string()
+  .regex(SCOPE_PATTERN)
+  .meta({ description: 'What a key may do; `orders:*` covers every `orders:…`.', example: 'read:orders' });
+
+export const name = z.string().min(1).max(255).meta({ description: 'For people to tell keys apart.', example: 'CI' });
+
+export const environment = z.enum(ENVIRONMENTS);
+
+export const scopes = z
+  .array(scope)
+  .max(MAX_SCOPES)
+  .transform((list) => [...new Set(list)])
+  .meta({ description: 'null: unrestricted; an empty list: nothing allowed.' });
+
+export const metadata = z
+  .record(z.string(), z.json())
+  .refine(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= LARGEST_METADATA_BYTES,
+    'must be at most 4 KiB as JSON',
+  )
+  .meta({ description: 'Anything of yours, returned by every validation.' });
+
+/** An instant in the future, with any offset. */
+export const expiresAt = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(text))
+  .refine((date) => date > new Date(), 'must be in the future')
+  .meta({ description: 'When the key stops.', example: '2030-01-01T00:00:00.000Z' });
+
+/** A key in a list. Never the key itself, nor its hash. */
+export const apiKeyItem = z.object({
+  id: z.uuid(),
+  keyPrefix: z.string().meta({ description: 'The start of the key.', example: 'ks_live_4fGh' }),
+  last4: z.string().length(4),
+  name: z.string().nullable(),
+  status: z.enum(['active', 'revoked', 'disabled', 'expired']),
+  enabled: z.boolean(),
+  environment,
+  scopes: z.array(z.string()).nullable(),
+  metadata: z.record(z.string(), z.json()),
+  expiresAt: instant.nullable(),
+  createdAt: instant,
+  lastUsedAt: instant.nullable().meta({ description: 'Written a few seconds after the use.' }),
+  revokedAt: instant.nullable(),
+});
+type ApiKeyItem = z.input<typeof apiKeyItem>;
+
+export function toItem(key: ApiKey): ApiKeyItem {
+  return {
+    id: key.id,
+    keyPrefix: key.keyPrefix,
+    last4: key.last4,
+    name: key.name,
+    status: apiKeyStatus(key, new Date()),
+    enabled: key.enabled,
+    environment: key.environment,
+    scopes: key.scopes,
+    metadata: key.metadata as ApiKeyItem['metadata'],
+    expiresAt: key.expiresAt?.toISOString() ?? null,
+    createdAt: key.createdAt.toISOString(),
+    lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
+    revokedAt: key.revokedAt?.toISOString() ?? null,
+  };
+}

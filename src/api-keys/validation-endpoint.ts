@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { ServiceError } from '../errors.ts';
+import { type Authentication, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { environment, scope } from './schemas.ts';
+import { firstMissingScope } from './scopes.ts';
+import type { KeyHolder, KeyValidation } from './validation.ts';
+
+/** A parameter that may be repeated is one string or several. */
+const requiredScopes = z
+  .union([scope.transform((one) => [one]), z.array(scope)], 'must be a scope, such as read:orders')
+  .optional()
+  .meta({ description: 'Scopes that the key must have, all of them; repeatable.' });
+
+const validation = z.object({
+  valid: z.literal(true),
+  orgId: z.uuid(),
+  clerkOrgId: z.string(),
+  clerkUserId: z
+    .string()
+    .nullable()
+    .meta({ description: "The organisation's only member, per Clerk; null when it has none or more than one." }),
+  configuredProviders: z.array(z.string()).meta({ description: 'Providers with a stored key, sorted.' }),
+  membership: z.enum(['fresh', 'stale', 'unavailable', 'disabled']),
+  apiKey: z.object({
+    id: z.uuid(),
+    name: z.string().nullable(),
+    environment,
+    scopes: z.array(z.string()).nullable(),
+    metadata: z.record(z.string(), z.json()),
+    expiresAt: z.iso.datetime().nullable(),
+  }),
+});
+
+export function validationEndpoint(keys: KeyValidation, client: Authentication<KeyHolder>): Endpoint {
+  return endpoint({
+    method: 'get',
+    path: '/validate',
+    tag: 'Validation',
+    summary: 'Whether an API key is good, and whose it is',
+    description:
+      'Clerk in trouble never makes a valid key invalid: `membership` says how far `clerkUserId` is to be trusted.',
+    authentication: client,
+    errors: ['insufficient_scope'],
+    request: { query: z.object({ scope: requiredScopes }) },
+    responses: { 200: { description: 'It is good.', schema: validation } },
+    async handle(holder, { query }) {
+      const { key } = holder;
+      const missing = firstMissingScope(key.scopes, query.scope ?? []);
+      if (missing !== null) throw new ServiceError('insufficient_scope', `This API key lacks the scope ${missing}.`);
+      const { clerkUserId, membership } = await keys.membershipOf(holder);
+      return {
+        status: 200,
+        body: {
+          valid: true as const,
+          orgId: holder.organizationId,
+          clerkOrgId: holder.clerkOrgId,
+          clerkUserId,
+          configuredProviders: holder.configuredProviders,
+          membership,
+          apiKey: {
+            id: key.id,
+            name: key.name,
+            environment: key.environment,
+            scopes: key.scopes,
+            metadata: key.metadata as z.input<typeof validation>['apiKey']['metadata'],
+            expiresAt: key.expiresAt?.toISOString() ?? null,
+          },
+        },
+      };
+    },
+  });
+}

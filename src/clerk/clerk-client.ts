@@ -1,0 +1,76 @@
+import { createClerkClient } from '@clerk/backend';
+import { isClerkAPIResponseError } from '@clerk/backend/errors';
+import CircuitBreaker from 'opossum';
+
+/** Asks Clerk who the only member of an organisation is; null for none, several, or an unknown organisation. */
+export type SoleMemberQuery = (clerkOrgId: string) => Promise<string | null>;
+
+/** `refused`: not asked, because the breaker is open. */
+export type ClerkOutcome = 'answered' | 'failed' | 'timeout' | 'refused';
+
+export interface ClerkClientOptions {
+  secretKey: string;
+  /** null: Clerk's own. */
+  apiUrl: string | null;
+  timeoutMs: number;
+  onAnswer: (outcome: ClerkOutcome) => void;
+  /** `status` is Clerk's HTTP status when it answered with one: 401 tells of a wrong secret key, 429 of a limit. */
+  onBreaker: (state: 'open' | 'closed', status: number | null) => void;
+}
+
+/** Two memberships are enough to know that there is more than one. */
+const MEMBERSHIPS_ASKED_FOR = 2;
+/** Half of at least five calls in ten seconds failing opens the breaker; after ten seconds one call tries again. */
+const BREAKER = {
+  errorThresholdPercentage: 50,
+  volumeThreshold: 5,
+  rollingCountTimeout: 10_000,
+  resetTimeout: 10_000,
+};
+
+/**
+ * Clerk's SDK knows neither a time limit nor a retry: the breaker gives it the one and spares Clerk the other. Each
+ * call that fails, takes too long, or is refused while the breaker is open rejects; the caller remembers that.
+ */
+export function clerkClient({ secretKey, apiUrl, timeoutMs, onAnswer, onBreaker }: ClerkClientOptions): {
+  soleMember: SoleMemberQuery;
+  close: () => void;
+} {
+  const clerk = createClerkClient({ secretKey, ...(apiUrl === null ? {} : { apiUrl }), telemetry: { disabled: true } });
+
+  async function ask(clerkOrgId: string): Promise<string | null> {
+    const { data, totalCount } = await clerk.organizations.getOrganizationMembershipList({
+      // The SDK puts the id into the path as it is.
+      organizationId: encodeURIComponent(clerkOrgId),
+      limit: MEMBERSHIPS_ASKED_FOR,
+    });
+    return totalCount === 1 ? (data[0]?.publicUserData?.userId ?? null) : null;
+  }
+
+  let lastStatus: number | null = null;
+  const breaker = new CircuitBreaker(unlessUnknown(ask), { ...BREAKER, timeout: timeoutMs });
+  breaker.on('success', () => onAnswer('answered'));
+  breaker.on('failure', (error: Error & { code?: string }) => {
+    lastStatus = isClerkAPIResponseError(error) ? error.status : null;
+    onAnswer(error.code === 'ETIMEDOUT' ? 'timeout' : 'failed');
+  });
+  breaker.on('reject', () => onAnswer('refused'));
+  breaker.on('open', () => onBreaker('open', lastStatus));
+  breaker.on('close', () => onBreaker('closed', null));
+
+  return { soleMember: (clerkOrgId) => breaker.fire(clerkOrgId), close: () => breaker.shutdown() };
+}
+
+/** An organisation that Clerk does not know is an answer, not a failure: it has no member. */
+function unlessUnknown(ask: SoleMemberQuery): SoleMemberQuery {
+  return async (clerkOrgId) => {
+    // No id of Clerk's looks so, and in a path it would mean another resource.
+    if (/^\.{1,2}$/.test(clerkOrgId)) return null;
+    try {
+      return await ask(clerkOrgId);
+    } catch (error) {
+      if (isClerkAPIResponseError(error) && error.status === 404) return null;
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,50 @@
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { type MembershipLookup, membershipDisabled } from '../organizations/membership.ts';
+import { clerkClient } from './clerk-client.ts';
+import { cachedMembership } from './membership-cache.ts';
+
+/** Clerk, as the rest of the service knows it. */
+export interface Clerk {
+  membership: MembershipLookup;
+  /** As readiness shows it. */
+  state: () => 'ok' | 'unavailable' | 'disabled';
+  close: () => void;
+}
+
+interface Options {
+  /** null: no Clerk; membership is `disabled`. */
+  secretKey: string | null;
+  apiUrl: string | null;
+  timeoutMs: number;
+  staleMaxMs: number;
+  logger: Logger;
+  metrics: Metrics;
+}
+
+export function connectClerk({ secretKey, apiUrl, timeoutMs, staleMaxMs, logger, metrics }: Options): Clerk {
+  if (secretKey === null) {
+    logger.warn('CLERK_SECRET_KEY is not set: membership is disabled');
+    return { membership: membershipDisabled, state: () => 'disabled', close: () => {} };
+  }
+  if (apiUrl?.startsWith('http://')) logger.warn('CLERK_API_URL is plain http: the secret key travels unencrypted');
+  let failing = false;
+  const { soleMember, close } = clerkClient({
+    secretKey,
+    apiUrl,
+    timeoutMs,
+    onAnswer: (outcome) => metrics.clerkCalls.inc({ outcome }),
+    onBreaker(state, status) {
+      failing = state === 'open';
+      metrics.clerkBreakerOpen.set(failing ? 1 : 0);
+      if (failing)
+        logger.warn({ status }, 'Clerk is failing and left alone for a while; membership is stale or unavailable');
+      else logger.info('Clerk answers again');
+    },
+  });
+  return {
+    membership: cachedMembership({ query: soleMember, staleMaxMs }),
+    state: () => (failing ? 'unavailable' : 'ok'),
+    close,
+  };
+}

@@ -1,0 +1,65 @@
+import { LRUCache } from 'lru-cache';
+import type { Membership, MembershipLookup } from '../organizations/membership.ts';
+import type { SoleMemberQuery } from './clerk-client.ts';
+
+/** What Clerk last said of an organisation, and when it last failed to; instants of the monotonic clock, in ms. */
+interface Entry {
+  answer?: { clerkUserId: string | null; at: number };
+  failedAt?: number;
+}
+
+export interface MembershipCacheOptions {
+  query: SoleMemberQuery;
+  /** How long an answer may be served when Clerk gives no newer one. */
+  staleMaxMs: number;
+  now?: () => number;
+}
+
+const FRESH_MS = 60_000;
+const FAILURE_REMEMBERED_MS = 10_000;
+/** Organisations remembered; about 200 bytes each. */
+const MOST_ENTRIES = 50_000;
+
+/**
+ * Answers from memory whenever there is an earlier answer, and asks Clerk beside the request: only the first question
+ * about an organisation waits. One call per organisation is in flight at a time. A failure is remembered for 10 s.
+ */
+export function cachedMembership({
+  query,
+  staleMaxMs,
+  now = () => performance.now(),
+}: MembershipCacheOptions): MembershipLookup {
+  const entries = new LRUCache<string, Entry>({ max: MOST_ENTRIES });
+  const inFlight = new Map<string, Promise<Entry>>();
+
+  async function ask(clerkOrgId: string, known: Entry): Promise<Entry> {
+    const entry = await query(clerkOrgId).then(
+      (clerkUserId): Entry => ({ answer: { clerkUserId, at: now() } }),
+      (): Entry => ({ ...known, failedAt: now() }),
+    );
+    entries.set(clerkOrgId, entry);
+    inFlight.delete(clerkOrgId);
+    return entry;
+  }
+
+  function askOnce(clerkOrgId: string, known: Entry): Promise<Entry> {
+    if (known.failedAt !== undefined && now() - known.failedAt < FAILURE_REMEMBERED_MS) return Promise.resolve(known);
+    const running = inFlight.get(clerkOrgId) ?? ask(clerkOrgId, known);
+    inFlight.set(clerkOrgId, running);
+    return running;
+  }
+
+  function describe({ answer }: Entry): Membership {
+    const age = answer === undefined ? Number.POSITIVE_INFINITY : now() - answer.at;
+    if (answer === undefined || age >= staleMaxMs) return { clerkUserId: null, membership: 'unavailable' };
+    return { clerkUserId: answer.clerkUserId, membership: age < FRESH_MS ? 'fresh' : 'stale' };
+  }
+
+  return async (clerkOrgId) => {
+    const known = entries.get(clerkOrgId) ?? {};
+    const fromMemory = describe(known);
+    if (fromMemory.membership === 'fresh') return fromMemory;
+    const asked = askOnce(clerkOrgId, known);
+    return fromMemory.membership === 'stale' ? fromMemory : describe(await asked);
+  };
+}

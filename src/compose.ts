@@ -1,0 +1,133 @@
+import type { Server } from 'node:http';
+import { ApiKeys } from './api-keys/api-keys.ts';
+import { clientAuthentication } from './api-keys/client-authentication.ts';
+import { apiKeyEndpoints } from './api-keys/endpoints.ts';
+import { KeyValidation } from './api-keys/validation.ts';
+import { validationEndpoint } from './api-keys/validation-endpoint.ts';
+import { connectClerk } from './clerk/clerk.ts';
+import type { Config, Secrets } from './config.ts';
+import { DataKeys } from './data-keys/data-keys.ts';
+import { type Database, openDatabase } from './database/database.ts';
+import { apiKeys as apiKeyTable, providerKeys as providerKeyTable } from './database/schema.ts';
+import { masterKeyFromBytes } from './encryption/master-key.ts';
+import { healthEndpoints } from './health/endpoints.ts';
+import { Health } from './health/health.ts';
+import { createApp } from './http/app.ts';
+import { createHttpServer } from './http/server.ts';
+import { describeError } from './observability/describe-error.ts';
+import type { ErrorMonitor } from './observability/error-monitor.ts';
+import type { Logger } from './observability/logger.ts';
+import { Metrics } from './observability/metrics.ts';
+import { requestReporter } from './observability/request-reporter.ts';
+import { providerKeyEndpoints } from './provider-keys/endpoints.ts';
+import { ProviderKeys } from './provider-keys/provider-keys.ts';
+import { serviceAuthentication } from './service-keys/service-authentication.ts';
+import { LastUsed } from './usage/last-used.ts';
+import { lastUsedWriter } from './usage/last-used-store.ts';
+
+export interface Foundation {
+  config: Config;
+  secrets: Secrets;
+  logger: Logger;
+  monitor: ErrorMonitor;
+  /** The database's URL with its TLS mode settled. */
+  databaseUrl: string;
+}
+
+/** The rooms joined, ready to listen; nothing has been asked of the outside yet. */
+export interface KeyService {
+  server: Server;
+  database: Database;
+  dataKeys: DataKeys;
+  metrics: Metrics;
+  lastUsed: readonly LastUsed[];
+  requestsInFlight: () => number;
+  /** From now on every answer asks its connection to close, and readiness says no. */
+  startDraining: () => void;
+  /** Stops what runs in the background. */
+  close: () => void;
+}
+
+/** The one place where rooms are joined. */
+export function compose({ config, secrets, logger, monitor, databaseUrl }: Foundation): KeyService {
+  const metrics = new Metrics();
+  const database = openDatabase({
+    url: databaseUrl,
+    poolMax: config.database.poolMax,
+    onIdleConnectionLost: () => logger.warn('an idle database connection was lost'),
+  });
+  metrics.watchPool(database.poolState);
+  const dataKeys = new DataKeys(masterKeyFromBytes(secrets.encryptionKey));
+  const clerk = connectClerk({ ...config.clerk, secretKey: secrets.clerkSecretKey, logger, metrics });
+
+  const keepLastUsed = (table: typeof apiKeyTable | typeof providerKeyTable) =>
+    new LastUsed(lastUsedWriter(database, table), (error) =>
+      logger.warn(
+        { error: describeError(error) },
+        'last-used times could not be written; they are kept for the next try',
+      ),
+    );
+  const apiKeyUses = keepLastUsed(apiKeyTable);
+  const providerKeyUses = keepLastUsed(providerKeyTable);
+
+  const validation = new KeyValidation({
+    database,
+    membership: clerk.membership,
+    lastUsed: apiKeyUses,
+    prefix: config.apiKeyPrefix,
+    onOutcome: (outcome) => metrics.validations.inc({ outcome }),
+  });
+  const apiKeys = new ApiKeys(database, config.apiKeyPrefix);
+  const providerKeys = new ProviderKeys({
+    database,
+    dataKeys,
+    lastUsed: providerKeyUses,
+    onUnreadable(facts) {
+      metrics.unreadableSecrets.inc();
+      logger.error(facts, 'a stored provider key does not open');
+    },
+  });
+
+  let draining = false;
+  let inFlight = 0;
+  const isDraining = () => draining;
+  const health = new Health({ database, dataKeys, clerk: clerk.state, isDraining });
+  const service = serviceAuthentication(secrets.serviceKeys);
+  const client = clientAuthentication(validation);
+  const report = requestReporter(logger, metrics, monitor);
+
+  const app = createApp({
+    endpoints: [
+      ...healthEndpoints(health),
+      validationEndpoint(validation, client),
+      ...apiKeyEndpoints(apiKeys, service),
+      ...providerKeyEndpoints(providerKeys, service, client),
+    ],
+    checkResponses: config.environment !== 'production',
+    docsEnabled: config.docsEnabled,
+    errorDocsUrl: config.errorDocsUrl,
+    isDraining,
+    observer: {
+      started() {
+        inFlight += 1;
+      },
+      ended(request) {
+        inFlight -= 1;
+        report(request);
+      },
+    },
+  });
+
+  return {
+    server: createHttpServer(app, config.errorDocsUrl),
+    database,
+    dataKeys,
+    metrics,
+    lastUsed: [apiKeyUses, providerKeyUses],
+    requestsInFlight: () => inFlight,
+    startDraining: () => {
+      draining = true;
+    },
+    close: clerk.close,
+  };
+}

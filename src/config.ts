@@ -1,0 +1,182 @@
+import { z } from 'zod';
+import { weakness } from './encryption/weak-key.ts';
+
+/** Everything that may be printed, and nothing else. */
+export interface Config {
+  environment: 'production' | 'development' | 'test';
+  host: string;
+  port: number;
+  apiKeyPrefix: string;
+  docsEnabled: boolean;
+  /** Where a copy of docs/errors.md can be read; the start of every problem's `type`. */
+  errorDocsUrl: string;
+  logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** null: no metrics server. */
+  metrics: { host: string; port: number } | null;
+  database: { poolMax: number };
+  clerk: { apiUrl: string | null; timeoutMs: number; staleMaxMs: number };
+  usageFlushMs: number;
+}
+
+/** Everything that must never be printed. */
+export interface Secrets {
+  databaseUrl: string;
+  /** 32 bytes. */
+  encryptionKey: Buffer;
+  /** The service keys that are accepted, the current one first. */
+  serviceKeys: readonly string[];
+  clerkSecretKey: string | null;
+  sentryDsn: string | null;
+}
+
+/** Names every missing or invalid variable in one message, and never a value. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+
+  constructor(problems: readonly string[]) {
+    super(`Key Service cannot start. Set these environment variables:\n${problems.map((p) => `  - ${p}`).join('\n')}`);
+  }
+}
+
+const SHORTEST_PRODUCTION_SERVICE_KEY = 16;
+/** setTimeout's own limit (2^31 - 1 ms); anything longer would fire at once. */
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+const milliseconds = () => whole(1, LONGEST_TIMER_MS);
+/** 0 lets the system choose, for tests. */
+const port = () => whole(0, 65_535);
+/** libpq's modes, and node-postgres's own name for "require". */
+const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
+const url = (protocols: readonly string[]) =>
+  z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
+    error: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  });
+
+const variables = z.object({
+  NODE_ENV: z.enum(['production', 'development', 'test']).default('production'),
+  KEY_SERVICE_DATABASE_URL: url(['postgresql:', 'postgres:']).refine(
+    (value) => SSL_MODES.includes(new URL(value).searchParams.get('sslmode') ?? 'disable'),
+    { error: `must have an sslmode that is one of ${SSL_MODES.join(', ')}` },
+  ),
+  ENCRYPTION_KEY: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal characters (32 bytes): make one with `openssl rand -hex 32`')
+    .transform((hex) => Buffer.from(hex, 'hex')),
+  KEY_SERVICE_API_KEY: z.string(),
+  KEY_SERVICE_API_KEY_PREVIOUS: z.string().optional(),
+  CLERK_SECRET_KEY: z.string().optional(),
+  CLERK_API_URL: url(['https:', 'http:']).optional(),
+  CLERK_TIMEOUT_MS: milliseconds().prefault('800'),
+  CLERK_STALE_MAX_MS: milliseconds().prefault('3600000'),
+  SENTRY_DSN: url(['https:', 'http:']).optional(),
+  HOST: z.string().default('0.0.0.0'),
+  PORT: port().prefault('3001'),
+  METRICS_HOST: z.string().default('127.0.0.1'),
+  METRICS_PORT: port().optional(),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  DOCS_ENABLED: z.enum(['true', 'false']).default('true'),
+  ERROR_DOCS_URL: url(['https:', 'http:']).default('https://key-service.example/errors'),
+  API_KEY_PREFIX: z
+    .string()
+    .regex(/^[a-z][a-z0-9]{0,15}$/, 'must be 1 to 16 lower-case letters and digits, a letter first')
+    .default('ks'),
+  DATABASE_POOL_MAX: whole(2, 1_000).prefault('10'),
+  USAGE_FLUSH_MS: milliseconds().prefault('5000'),
+});
+type Variables = z.output<typeof variables>;
+
+/**
+ * Reads the environment once. White space around a value is no part of it, and an empty value is a missing one.
+ *
+ * @throws ConfigurationError
+ */
+export function loadConfig(environment: NodeJS.ProcessEnv = process.env): { config: Config; secrets: Secrets } {
+  const parsed = variables.safeParse(trimmed(environment));
+  const problems = parsed.success ? [] : parsed.error.issues.map(describe);
+  problems.push(...productionProblems(trimmed(environment)));
+  if (!parsed.success || problems.length > 0) throw new ConfigurationError([...new Set(problems)]);
+  return { config: toConfig(parsed.data), secrets: toSecrets(parsed.data) };
+}
+
+/** The one variable that work on the database alone needs. @throws ConfigurationError */
+export function databaseUrlOf(environment: NodeJS.ProcessEnv = process.env): string {
+  const parsed = variables.pick({ KEY_SERVICE_DATABASE_URL: true }).safeParse(trimmed(environment));
+  if (!parsed.success) throw new ConfigurationError(parsed.error.issues.map(describe));
+  return parsed.data.KEY_SERVICE_DATABASE_URL;
+}
+
+function toConfig(v: Variables): Config {
+  return {
+    environment: v.NODE_ENV,
+    host: v.HOST,
+    port: v.PORT,
+    apiKeyPrefix: v.API_KEY_PREFIX,
+    docsEnabled: v.DOCS_ENABLED === 'true',
+    errorDocsUrl: v.ERROR_DOCS_URL,
+    logLevel: v.LOG_LEVEL,
+    metrics: v.METRICS_PORT === undefined ? null : { host: v.METRICS_HOST, port: v.METRICS_PORT },
+    database: { poolMax: v.DATABASE_POOL_MAX },
+    clerk: { apiUrl: v.CLERK_API_URL ?? null, timeoutMs: v.CLERK_TIMEOUT_MS, staleMaxMs: v.CLERK_STALE_MAX_MS },
+    usageFlushMs: v.USAGE_FLUSH_MS,
+  };
+}
+
+function toSecrets(v: Variables): Secrets {
+  return {
+    databaseUrl: v.KEY_SERVICE_DATABASE_URL,
+    encryptionKey: v.ENCRYPTION_KEY,
+    serviceKeys: [v.KEY_SERVICE_API_KEY, v.KEY_SERVICE_API_KEY_PREVIOUS].filter((key) => key !== undefined),
+    clerkSecretKey: v.CLERK_SECRET_KEY ?? null,
+    sentryDsn: v.SENTRY_DSN ?? null,
+  };
+}
+
+/** What development may do without and production may not. */
+function productionProblems(environment: NodeJS.ProcessEnv): string[] {
+  if ((environment['NODE_ENV'] ?? 'production') !== 'production') return [];
+  const problems: string[] = [];
+  if (environment['CLERK_SECRET_KEY'] === undefined) problems.push(missing('CLERK_SECRET_KEY'));
+  for (const name of ['KEY_SERVICE_API_KEY', 'KEY_SERVICE_API_KEY_PREVIOUS']) {
+    const key = environment[name];
+    if (key !== undefined && key.length < SHORTEST_PRODUCTION_SERVICE_KEY) {
+      problems.push(`${name} must have at least ${SHORTEST_PRODUCTION_SERVICE_KEY} characters`);
+    }
+  }
+  const weak = weakness(Buffer.from(environment['ENCRYPTION_KEY'] ?? '', 'hex'));
+  if (/^[0-9a-fA-F]{64}$/.test(environment['ENCRYPTION_KEY'] ?? '') && weak !== null) {
+    problems.push(`ENCRYPTION_KEY is too weak for production (${weak}): make one with \`openssl rand -hex 32\``);
+  }
+  return problems;
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  const name = String(issue.path[0]);
+  // Variables are strings or absent, so a wrong type is an absent one.
+  return issue.code === 'invalid_type' ? missing(name) : `${name} ${issue.message}`;
+}
+
+/** What each required variable is, said to the person who has not set it. */
+const REQUIRED: Record<string, string> = {
+  KEY_SERVICE_DATABASE_URL: 'the PostgreSQL database, as postgresql://user:password@host:5432/name',
+  ENCRYPTION_KEY: 'the master key for provider keys, 64 hexadecimal characters from `openssl rand -hex 32`',
+  CLERK_SECRET_KEY: "Clerk's secret key, from its dashboard under API keys",
+  KEY_SERVICE_API_KEY: 'the key that your own services send in X-Service-Key, from `openssl rand -base64 32`',
+};
+
+function missing(name: string): string {
+  return `${name} is missing: ${REQUIRED[name] ?? 'it has no default'}`;
+}
+
+function whole(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, error)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, error);
+}
+
+function trimmed(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const entries = Object.entries(environment).map(([name, value]) => [name, value?.trim() || undefined]);
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,47 @@
+import { and, count, eq, gte, isNull, lt, sql } from 'drizzle-orm';
+import type { Queries } from '../database/database.ts';
+import { dataKeys } from '../database/schema.ts';
+import { type WrappedDataKey, wrappedDataKeyColumns } from './wrapped-data-key.ts';
+
+/** Takes one seal from the organisation's current data key; undefined when it has none, or none left to take. */
+export async function takeSeal(
+  queries: Queries,
+  organizationId: string,
+  maxSeals: number,
+): Promise<WrappedDataKey | undefined> {
+  const [row] = await queries
+    .update(dataKeys)
+    .set({ seals: sql`${dataKeys.seals} + 1` })
+    .where(and(eq(dataKeys.organizationId, organizationId), isNull(dataKeys.retiredAt), lt(dataKeys.seals, maxSeals)))
+    .returning(wrappedDataKeyColumns);
+  return row;
+}
+
+export async function retireSpent(queries: Queries, organizationId: string, maxSeals: number): Promise<void> {
+  await queries
+    .update(dataKeys)
+    .set({ retiredAt: sql`now()` })
+    .where(and(eq(dataKeys.organizationId, organizationId), isNull(dataKeys.retiredAt), gte(dataKeys.seals, maxSeals)));
+}
+
+/** Stores a new data key unless another replica was first: there is one current key per owner, always. */
+export async function insertUnlessPresent(queries: Queries, dataKey: WrappedDataKey): Promise<void> {
+  await queries.insert(dataKeys).values(dataKey).onConflictDoNothing();
+}
+
+export async function findSystemKey(queries: Queries): Promise<WrappedDataKey | undefined> {
+  const [row] = await queries
+    .select(wrappedDataKeyColumns)
+    .from(dataKeys)
+    .where(and(eq(dataKeys.purpose, 'system'), isNull(dataKeys.retiredAt)));
+  return row;
+}
+
+/** How many data keys each master key wraps. */
+export async function countByMasterKey(queries: Queries): Promise<{ masterKeyId: string; count: number }[]> {
+  return queries
+    .select({ masterKeyId: dataKeys.masterKeyId, count: count() })
+    .from(dataKeys)
+    .groupBy(dataKeys.masterKeyId)
+    .orderBy(dataKeys.masterKeyId);
+}

@@ -1,0 +1,58 @@
+import { DrizzleQueryError } from 'drizzle-orm/errors';
+import pg from 'pg';
+import { ServiceError } from '../errors.ts';
+
+/**
+ * SQLSTATE classes and codes that mean "not now": the same statement may succeed later. From the PostgreSQL manual,
+ * appendix A.
+ */
+const PASSING_CLASSES = new Set([
+  '08', // connection exception
+  '28', // authorization: the password was changed under us
+  '3D', // the database is gone
+  '40', // rolled back: deadlock, serialization
+  '53', // insufficient resources: disk full, too many connections
+  '57', // operator intervention: shutting down, statement timeout
+  '58', // system error outside PostgreSQL
+]);
+const PASSING_CODES = new Set([
+  '25006', // read-only: a standby
+  '25P03', // idle in transaction for too long
+  '55P03', // lock not available
+]);
+
+/** A connection could not be had, or a trip took too long. Never leaves this folder. */
+export class ConnectionTrouble extends Error {
+  override readonly name = 'ConnectionTrouble';
+}
+
+/**
+ * Translates whatever a trip to the database threw. Errors of our own pass; the driver's are replaced, never
+ * wrapped: their messages and details hold SQL and parameter values.
+ */
+export function databaseError(error: unknown): unknown {
+  const sqlState = sqlStateOf(error);
+  if (sqlState === null && !isConnectionTrouble(error)) return error;
+  if (sqlState === null || PASSING_CLASSES.has(sqlState.slice(0, 2)) || PASSING_CODES.has(sqlState)) {
+    return new ServiceError(
+      'database_unavailable',
+      'The database cannot be reached at the moment. Try again shortly.',
+      {
+        context: { sqlState },
+      },
+    );
+  }
+  return new ServiceError('internal_error', 'Something went wrong on our side.', { context: { sqlState } });
+}
+
+/** PostgreSQL's own code for what went wrong, or null when the error is not one that PostgreSQL reported. */
+export function sqlStateOf(error: unknown): string | null {
+  const cause = error instanceof DrizzleQueryError || error instanceof ConnectionTrouble ? error.cause : error;
+  return cause instanceof pg.DatabaseError ? (cause.code ?? null) : null;
+}
+
+/** Whether the driver failed rather than PostgreSQL: the connection that it happened on is not to be used again. */
+export function isConnectionTrouble(error: unknown): boolean {
+  const fromDriver = error instanceof DrizzleQueryError || error instanceof ConnectionTrouble;
+  return fromDriver && sqlStateOf(error) === null;
+}

@@ -1,0 +1,82 @@
+import { fileURLToPath } from 'node:url';
+import { sql } from 'drizzle-orm';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
+import { drizzle } from 'drizzle-orm/node-postgres';
+import { migrate } from 'drizzle-orm/node-postgres/migrator';
+import pg from 'pg';
+import type { Queries } from './database.ts';
+import { SCHEMA_NAME } from './schema.ts';
+
+const JOURNAL = '__drizzle_migrations';
+const options = {
+  // The same distance from src/database and from dist/database.
+  migrationsFolder: fileURLToPath(new URL('../../migrations', import.meta.url)),
+  migrationsSchema: SCHEMA_NAME,
+  migrationsTable: JOURNAL,
+};
+
+/** Any number that no other program on the same database uses: "keyservi" in ASCII. */
+const ADVISORY_LOCK = '7738725071236265577';
+/** One replica migrates while the others wait; a long migration must not make them give up and restart. */
+const LOCK_LIMIT_MS = 10 * 60_000;
+
+/** When the newest migration that this build knows was made, in milliseconds; the journal's own measure. */
+const newestKnown = Math.max(...readMigrationFiles(options).map((migration) => migration.folderMillis));
+
+/**
+ * Applies what is missing, one replica at a time: Drizzle's migrator takes no lock of its own. It uses one connection
+ * to the database itself, for the lock belongs to that session. Where nothing is missing it changes nothing and needs
+ * no right to, so that the service can run as a user who may not alter tables.
+ *
+ * @returns how many migrations it applied
+ */
+export async function applyMigrations(url: string, onWaiting: () => void = () => {}): Promise<number> {
+  const client = new pg.Client({
+    connectionString: url,
+    statement_timeout: LOCK_LIMIT_MS,
+    application_name: 'key-service migrations',
+  });
+  client.on('error', () => {}); // a lost connection fails the statement in flight, which is where it is handled
+  await client.connect();
+  try {
+    const queries = drizzle(client);
+    if (await migrationsApplied(queries)) return 0;
+    const attempt = await client.query<{ locked: boolean }>(`select pg_try_advisory_lock(${ADVISORY_LOCK}) as locked`);
+    if (attempt.rows[0]?.locked !== true) {
+      onWaiting();
+      await client.query(`select pg_advisory_lock(${ADVISORY_LOCK})`);
+    }
+    const before = await countApplied(queries);
+    await migrate(queries, options);
+    return (await countApplied(queries)) - before;
+  } finally {
+    await client.end(); // releases the lock
+  }
+}
+
+/**
+ * Whether the database has at least what this build needs. It may have more: during a deploy the next version's
+ * replicas migrate first.
+ */
+export async function migrationsApplied(queries: Pick<Queries, 'execute'>): Promise<boolean> {
+  if (!(await journalExists(queries))) return false;
+  const result = await queries.execute<{ newest: string | null }>(
+    sql`select max(created_at) as newest from ${sql.identifier(SCHEMA_NAME)}.${sql.identifier(JOURNAL)}`,
+  );
+  return Number(result.rows[0]?.newest ?? 0) >= newestKnown;
+}
+
+async function countApplied(queries: Pick<Queries, 'execute'>): Promise<number> {
+  if (!(await journalExists(queries))) return 0;
+  const result = await queries.execute<{ count: number }>(
+    sql`select count(*)::int as count from ${sql.identifier(SCHEMA_NAME)}.${sql.identifier(JOURNAL)}`,
+  );
+  return result.rows[0]?.count ?? 0;
+}
+
+async function journalExists(queries: Pick<Queries, 'execute'>): Promise<boolean> {
+  const result = await queries.execute<{ exists: boolean }>(
+    sql`select to_regclass(${`${SCHEMA_NAME}.${JOURNAL}`}) is not null as exists`,
+  );
+  return result.rows[0]?.exists === true;
+}

@@ -1,0 +1,127 @@
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  jsonb,
+  pgSchema,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
+
+/** A PostgreSQL schema of its own, so that the service can share a database. Drizzle's journal lives in it too. */
+export const SCHEMA_NAME = 'key_service';
+const keyService = pgSchema(SCHEMA_NAME);
+
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
+/** Milliseconds, as on the wire: what is stored is what is shown. */
+const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
+
+export const organizations = keyService.table('organizations', {
+  id: uuid('id').primaryKey(),
+  clerkOrgId: text('clerk_org_id').notNull().unique(),
+  createdAt: instant('created_at').notNull().defaultNow(),
+});
+
+/** API keys are not stored: only their SHA-256, and what is needed to show one. Revoked rows stay for the audit. */
+export const apiKeys = keyService.table(
+  'api_keys',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    keyHash: bytea('key_hash').notNull().unique(),
+    keyPrefix: text('key_prefix').notNull(),
+    last4: text('last4').notNull(),
+    name: text('name'),
+    environment: text('environment', { enum: ['live', 'test'] }).notNull(),
+    enabled: boolean('enabled').notNull().default(true),
+    /** null: unrestricted; empty: nothing allowed. */
+    scopes: text('scopes').array(),
+    metadata: jsonb('metadata').$type<Record<string, unknown>>().notNull().default({}),
+    expiresAt: instant('expires_at'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+    /** Raised by every change. */
+    revision: integer('revision').notNull().default(1),
+    lastUsedAt: instant('last_used_at'),
+    revokedAt: instant('revoked_at'),
+  },
+  (table) => [
+    index('api_keys_newest_first').on(
+      table.organizationId,
+      table.createdAt.desc().nullsFirst(),
+      table.id.desc().nullsFirst(),
+    ),
+    check('api_keys_hash_is_sha256', sql`octet_length(${table.keyHash}) = 32`),
+  ],
+);
+
+/** Wrapped by the master key that they name. Retired ones still open what they sealed. */
+export const dataKeys = keyService.table(
+  'data_keys',
+  {
+    id: uuid('id').primaryKey(),
+    purpose: text('purpose', { enum: ['organization', 'system'] }).notNull(),
+    organizationId: uuid('organization_id').references(() => organizations.id),
+    masterKeyId: text('master_key_id').notNull(),
+    wrapped: bytea('wrapped').notNull(),
+    /** How often it has sealed; bounded, see data-keys/data-keys.ts. */
+    seals: bigint('seals', { mode: 'number' }).notNull().default(0),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    retiredAt: instant('retired_at'),
+  },
+  (table) => [
+    uniqueIndex('data_keys_one_current_per_organization')
+      .on(table.organizationId)
+      .where(sql`${table.retiredAt} is null and ${table.organizationId} is not null`),
+    uniqueIndex('data_keys_one_current_per_purpose')
+      .on(table.purpose)
+      .where(sql`${table.retiredAt} is null and ${table.organizationId} is null`),
+    check('data_keys_purpose_fits', sql`(${table.purpose} = 'organization') = (${table.organizationId} is not null)`),
+  ],
+);
+
+/** One row per organisation and provider. It outlives its secret, so that a version number is never used twice. */
+export const providerKeys = keyService.table(
+  'provider_keys',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    provider: text('provider').notNull(),
+    /** The newest version; 0 before the first. */
+    version: integer('version').notNull().default(0),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+    lastUsedAt: instant('last_used_at'),
+    deletedAt: instant('deleted_at'),
+  },
+  (table) => [uniqueIndex('provider_keys_one_per_provider').on(table.organizationId, table.provider)],
+);
+
+/** The sealed secrets; the format is drawn in encryption/sealed-secret.ts. */
+export const providerKeyVersions = keyService.table(
+  'provider_key_versions',
+  {
+    providerKeyId: uuid('provider_key_id')
+      .notNull()
+      .references(() => providerKeys.id),
+    version: integer('version').notNull(),
+    /** Repeated from the sealed header, so that the database can say which key holds how many secrets. */
+    dataKeyId: uuid('data_key_id')
+      .notNull()
+      .references(() => dataKeys.id),
+    sealed: bytea('sealed').notNull(),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.providerKeyId, table.version] }), index().on(table.dataKeyId)],
+);

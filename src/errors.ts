@@ -1,0 +1,62 @@
+/**
+ * The closed set of error codes that callers may rely on. What each one means on the wire (status, title) is
+ * decided at the edge, in http/problem-catalogue.ts; `docs/errors.md` has a section for every one of them.
+ */
+export const ERROR_CODES = [
+  'invalid_request',
+  'malformed_json',
+  'service_key_missing',
+  'service_key_invalid',
+  'api_key_missing',
+  'api_key_invalid',
+  'api_key_revoked',
+  'api_key_disabled',
+  'api_key_expired',
+  'insufficient_scope',
+  'not_found',
+  'api_key_not_found',
+  'provider_key_not_found',
+  'method_not_allowed',
+  'request_timeout',
+  'payload_too_large',
+  'unsupported_media_type',
+  'headers_too_large',
+  'internal_error',
+  'provider_key_unreadable',
+  'database_unavailable',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** One thing wrong with a request: where (a JSON pointer, RFC 6901) and what, in words safe to send back. */
+export interface InvalidField {
+  pointer: string;
+  detail: string;
+}
+
+interface ServiceErrorOptions {
+  /** Facts for the log and the error monitor. Never a secret: ids, counts, SQLSTATEs. */
+  context?: Record<string, string | number | boolean | null>;
+  fields?: readonly InvalidField[];
+  cause?: unknown;
+}
+
+/**
+ * The one error that use cases throw. `detail` is public: it reaches the caller as it is. `context` stays inside.
+ * It knows nothing of HTTP.
+ */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError';
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly context: Record<string, string | number | boolean | null>;
+  readonly fields: readonly InvalidField[] | undefined;
+
+  constructor(code: ErrorCode, detail: string, options: ServiceErrorOptions = {}) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.detail = detail;
+    this.context = options.context ?? {};
+    this.fields = options.fields;
+  }
+}

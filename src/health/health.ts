@@ -1,0 +1,69 @@
+import type { DataKeys } from '../data-keys/data-keys.ts';
+import type { Database } from '../database/database.ts';
+import { migrationsApplied } from '../database/migrations.ts';
+
+export type CheckState = 'ok' | 'unavailable' | 'disabled';
+
+export interface Readiness {
+  status: 'ok' | 'unavailable';
+  checks: {
+    database: CheckState;
+    migrations: CheckState;
+    encryptionKey: CheckState;
+    /** `disabled`: nothing is answered from memory, every validation reads the database. */
+    changeFeed: CheckState;
+    /** Shown for people; Clerk in trouble makes no replica less ready. */
+    clerk: CheckState;
+  };
+}
+
+interface Dependencies {
+  database: Database;
+  dataKeys: DataKeys;
+  clerk: () => CheckState;
+  isDraining: () => boolean;
+}
+
+/** A load balancer's question has its answer well within the usual second. */
+const READINESS_LIMIT_MS = 900;
+
+/** Tells whether this replica can do its work now. Questions that come at once share one look. */
+export class Health {
+  readonly #dependencies: Dependencies;
+  #looking: Promise<Readiness> | undefined;
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  readiness(): Promise<Readiness> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<Readiness> {
+    const { database, dataKeys, clerk, isDraining } = this.#dependencies;
+    const checks: Readiness['checks'] = {
+      database: 'unavailable',
+      migrations: 'unavailable',
+      encryptionKey: 'unavailable',
+      changeFeed: 'disabled',
+      clerk: clerk(),
+    };
+    try {
+      await database.query(async (queries) => {
+        checks.migrations = (await migrationsApplied(queries)) ? 'ok' : 'unavailable';
+        checks.database = 'ok';
+        await dataKeys.opensSystemKey(queries);
+        checks.encryptionKey = 'ok';
+      }, READINESS_LIMIT_MS);
+    } catch {
+      // What failed is what was not yet set to ok; requests log the reason.
+    }
+    const { clerk: _, ...needed } = checks;
+    const ready = !isDraining() && !Object.values(needed).includes('unavailable');
+    return { status: ready ? 'ok' : 'unavailable', checks };
+  }
+}

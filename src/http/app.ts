@@ -1,0 +1,55 @@
+import express, { type Express } from 'express';
+import helmet from 'helmet';
+import { documentation } from './documentation.ts';
+import { routerOf } from './edge.ts';
+import type { Endpoint } from './endpoint.ts';
+import { errorHandler, notFound } from './error-handler.ts';
+import { observe, type RequestObserver } from './observe.ts';
+import { requestId } from './request-id.ts';
+
+export interface AppOptions {
+  endpoints: readonly Endpoint[];
+  /** Outside production, an answer that does not fit its schema is an error instead of a surprise for the caller. */
+  checkResponses: boolean;
+  docsEnabled: boolean;
+  errorDocsUrl: string;
+  observer: RequestObserver;
+  /** While true, every answer asks its connection to close. */
+  isDraining: () => boolean;
+}
+
+/** The whole service as Express sees it, in the order in which a request meets it. */
+export function createApp({
+  endpoints,
+  checkResponses,
+  docsEnabled,
+  errorDocsUrl,
+  observer,
+  isDraining,
+}: AppOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+
+  app.use(requestId);
+  app.use(observe(observer));
+  app.use(securityHeaders);
+  app.use((_request, response, next) => {
+    response.setHeader('Cache-Control', 'no-store');
+    if (isDraining()) response.setHeader('Connection', 'close');
+    next();
+  });
+  app.use(routerOf(endpoints, { checkResponses }));
+  if (docsEnabled) app.use(documentation(endpoints));
+  app.use(notFound);
+  app.use(errorHandler(errorDocsUrl));
+  return app;
+}
+
+const securityHeaders = helmet({
+  contentSecurityPolicy: {
+    // The service speaks plain HTTP behind whatever terminates TLS; upgrading would break /docs where nothing does.
+    directives: { upgradeInsecureRequests: null },
+  },
+});

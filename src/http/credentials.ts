@@ -1,0 +1,43 @@
+import type { IncomingMessage } from 'node:http';
+import type { Origin } from '../caller.ts';
+
+/** The headers by which a caller may say who it is. */
+export type CredentialHeader = 'authorization' | 'x-service-key' | 'x-api-key';
+
+/** What a request shows of its sender, before anyone has judged it. */
+export interface Credentials {
+  origin: Origin;
+  /**
+   * The value of a header, trimmed; undefined when it was not sent, null when it was sent more than once. Node keeps the
+   * first or joins them, either of which would let two readers of one request see two callers.
+   */
+  header(name: CredentialHeader): string | null | undefined;
+}
+
+export function credentialsOf(request: IncomingMessage, requestId: string): Credentials {
+  return {
+    origin: { requestId, address: request.socket.remoteAddress ?? null },
+    header: (name) => singleHeader(request, name),
+  };
+}
+
+function singleHeader(request: IncomingMessage, name: CredentialHeader): string | null | undefined {
+  const value = request.headers[name];
+  if (value === undefined) return undefined;
+  return timesSent(request, name) > 1 ? null : String(value).trim();
+}
+
+/** How often a header stands in the request as it came over the wire. */
+export function timesSent(request: IncomingMessage, name: string): number {
+  let times = 0;
+  for (let index = 0; index < request.rawHeaders.length; index += 2) {
+    if (request.rawHeaders[index]?.toLowerCase() === name) times += 1;
+  }
+  return times;
+}
+
+/** The token of `Bearer <token>`, whatever the case of the scheme (RFC 9110 §11.1); undefined for any other scheme. */
+export function bearerToken(authorization: string): string | undefined {
+  const match = /^bearer(?:\s+(.*))?$/i.exec(authorization);
+  return match?.[1]?.trim() || undefined;
+}

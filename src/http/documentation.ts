@@ -1,0 +1,42 @@
+import { type RequestHandler, Router } from 'express';
+import swaggerUi from 'swagger-ui-express';
+import { refuseMethod } from './edge.ts';
+import type { Endpoint } from './endpoint.ts';
+import { openApiDocument } from './openapi.ts';
+import { sendJson } from './reply.ts';
+import { stateOf } from './request-state.ts';
+
+const READ_METHODS = ['GET', 'HEAD'];
+/** The two public documents; nothing in them is anyone's. */
+const PUBLIC = { 'Cache-Control': 'public, max-age=300' };
+
+/** `/openapi.json`, and `/docs` as a page whose every part comes from here: it works with no internet. */
+export function documentation(endpoints: readonly Endpoint[]): Router {
+  let document: object | undefined;
+  const router = Router();
+  router.get('/openapi.json', labelled('/openapi.json'), (_request, response) => {
+    document ??= openApiDocument(endpoints);
+    sendJson(response, 200, document, PUBLIC);
+  });
+  router.all('/openapi.json', refuseMethod('/openapi.json', READ_METHODS));
+
+  const page = swaggerUi.setup(undefined, {
+    customSiteTitle: 'Key Service',
+    swaggerOptions: { url: '/openapi.json', persistAuthorization: false },
+  });
+  router.use('/docs', labelled('/docs'), readOnly, ...swaggerUi.serve, page);
+  return router;
+}
+
+function labelled(route: string): RequestHandler {
+  return (_request, response, next) => {
+    stateOf(response).route = route;
+    for (const [name, value] of Object.entries(PUBLIC)) response.setHeader(name, value);
+    next();
+  };
+}
+
+const readOnly: RequestHandler = (request, response, next) => {
+  if (READ_METHODS.includes(request.method)) next();
+  else refuseMethod('/docs', READ_METHODS)(request, response, next);
+};

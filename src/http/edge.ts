@@ -1,0 +1,70 @@
+import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { callerName } from '../caller.ts';
+import { ServiceError } from '../errors.ts';
+import { credentialsOf } from './credentials.ts';
+import type { Endpoint, Input, RequestSchemas } from './endpoint.ts';
+import { sendJson } from './reply.ts';
+import { readInput } from './request-input.ts';
+import { stateOf } from './request-state.ts';
+
+/**
+ * The one way from HTTP into a use case and back, the same for every endpoint: authenticate, read, call, check the answer
+ * against its schema, send. Whatever is thrown on the way goes to the error handler.
+ *
+ * The caller is authenticated before its request is looked at: who may not come in learns nothing about what would
+ * have been wrong, and nobody's body is read for nothing.
+ */
+async function serve(endpoint: Endpoint, checkResponses: boolean, request: Request, response: Response): Promise<void> {
+  const state = stateOf(response);
+  state.route = endpoint.path;
+  const caller = await endpoint.authentication.authenticate(credentialsOf(request, state.requestId));
+  state.callerName = caller === null ? null : callerName(caller);
+  const input = await readInput(endpoint.request, request, response);
+  const reply = await call(endpoint)(caller, input);
+  const schema = endpoint.responses[reply.status]?.schema;
+  sendJson(response, reply.status, checkResponses ? schema?.parse(reply.body) : reply.body, reply.headers);
+}
+
+/** `endpoint()` has checked that the parts belong together; a list of endpoints of all kinds cannot say so. */
+function call(endpoint: Endpoint) {
+  return endpoint.handle as (
+    caller: unknown,
+    input: Input<RequestSchemas> | Record<string, unknown>,
+  ) => ReturnType<Endpoint['handle']>;
+}
+
+/** All endpoints, and a 405 for every path of theirs with another method. */
+export function routerOf(endpoints: readonly Endpoint[], { checkResponses }: { checkResponses: boolean }): Router {
+  const router = Router();
+  const refusals = new Map([...methodsByPath(endpoints)].map(([path, methods]) => [path, refuseMethod(path, methods)]));
+  for (const endpoint of endpoints) {
+    const refusal = refusals.get(endpoint.path);
+    // Express answers HEAD through the GET handler unless something comes first.
+    if (endpoint.revealsSecret && refusal !== undefined) router.head(endpoint.path, refusal);
+    router[endpoint.method](endpoint.path, (request, response, next) => {
+      serve(endpoint, checkResponses, request, response).catch(next);
+    });
+  }
+  for (const [path, refusal] of refusals) router.all(path, refusal);
+  return router;
+}
+
+/** Answers 405 and names the methods that the path does answer. */
+export function refuseMethod(path: string, methods: readonly string[]): RequestHandler {
+  return (_request, response, next) => {
+    stateOf(response).route = path;
+    response.setHeader('Allow', methods.join(', '));
+    next(
+      new ServiceError('method_not_allowed', 'This path does not answer that method; Allow names those that it does.'),
+    );
+  };
+}
+
+function methodsByPath(endpoints: readonly Endpoint[]): Map<string, string[]> {
+  const methods = new Map<string, string[]>();
+  for (const { path, method, revealsSecret } of endpoints) {
+    const answered = method === 'get' && !revealsSecret ? ['GET', 'HEAD'] : [method.toUpperCase()];
+    methods.set(path, [...(methods.get(path) ?? []), ...answered]);
+  }
+  return methods;
+}

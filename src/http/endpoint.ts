@@ -1,0 +1,80 @@
+import type { z } from 'zod';
+import type { Caller } from '../caller.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Credentials } from './credentials.ts';
+
+/**
+ * How an endpoint knows its caller. `security` names the scheme in the OpenAPI document; null is a public endpoint,
+ * whose caller is nobody.
+ */
+export interface Authentication<C extends Caller | null> {
+  security: 'apiKey' | 'serviceKey' | null;
+  /** The codes that it may throw, for the documentation. */
+  errors: readonly ErrorCode[];
+  /** @throws ServiceError with one of them */
+  authenticate(credentials: Credentials): C | Promise<C>;
+}
+
+/** The part of a request that a schema describes. What is left out is not read. */
+export interface RequestSchemas {
+  params?: z.ZodType;
+  query?: z.ZodType;
+  body?: z.ZodType;
+}
+
+export type ResponseSchemas = Record<number, { description: string; schema: z.ZodType; etag?: boolean }>;
+
+type Parsed<R extends RequestSchemas, Part extends keyof RequestSchemas> = R[Part] extends z.ZodType
+  ? z.output<R[Part]>
+  : undefined;
+
+export interface Input<R extends RequestSchemas> {
+  params: Parsed<R, 'params'>;
+  query: Parsed<R, 'query'>;
+  body: Parsed<R, 'body'>;
+}
+
+/** One of the declared answers: its status, and a body that fits that status's schema. */
+export type Reply<S extends ResponseSchemas> = {
+  [Status in keyof S & number]: {
+    status: Status;
+    body: z.input<S[Status]['schema']>;
+    headers?: Record<string, string>;
+  };
+}[keyof S & number];
+
+export interface EndpointDefinition<C extends Caller | null, R extends RequestSchemas, S extends ResponseSchemas> {
+  method: 'get' | 'post' | 'delete';
+  /** As Express writes it: `/internal/keys/:provider`. */
+  path: `/${string}`;
+  tag: 'Health' | 'Validation' | 'API keys' | 'Provider keys';
+  summary: string;
+  description?: string;
+  authentication: Authentication<C>;
+  request: R;
+  responses: S;
+  /** What it may answer beside what every endpoint may (see openapi.ts) and what its authentication adds. */
+  errors?: readonly ErrorCode[];
+  /** It hands out a secret, so that HEAD, which would be recorded as a reveal and show nothing, is 405. */
+  revealsSecret?: boolean;
+  handle(caller: C, input: Input<R>): Promise<Reply<NoInfer<S>>>;
+}
+
+/** An endpoint with its types forgotten, as the edge function and the OpenAPI generator take it. */
+export type Endpoint = Omit<
+  EndpointDefinition<Caller | null, RequestSchemas, ResponseSchemas>,
+  'handle' | 'authentication'
+> & {
+  authentication: Authentication<Caller | null>;
+  handle(caller: never, input: never): Promise<{ status: number; body: unknown; headers?: Record<string, string> }>;
+};
+
+/** Declares an endpoint; the schemas type what `handle` receives and may answer. */
+export function endpoint<C extends Caller | null, R extends RequestSchemas, const S extends ResponseSchemas>(
+  definition: EndpointDefinition<C, R, S>,
+): Endpoint {
+  return definition;
+}
+
+/** The authentication of an endpoint that is open to everyone. */
+export const everyone: Authentication<null> = { security: null, errors: [], authenticate: () => null };

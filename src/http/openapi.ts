@@ -1,0 +1,110 @@
+import { OpenAPIRegistry, OpenApiGeneratorV31, type RouteConfig } from '@asteasolutions/zod-to-openapi';
+import { z } from 'zod';
+import type { ErrorCode } from '../errors.ts';
+import { packageVersion } from '../package-version.ts';
+import type { Endpoint } from './endpoint.ts';
+import { problemSchema } from './problem.ts';
+import { PROBLEMS } from './problem-catalogue.ts';
+
+const DESCRIPTION = `Issues, validates and revokes API keys, and keeps customers' own provider keys sealed.
+
+Every error is \`application/problem+json\` (RFC 9457); decide on its \`code\`. Every answer carries \`X-Request-Id\`.`;
+
+/** What any endpoint may answer, whatever it does. */
+const ALWAYS: readonly ErrorCode[] = ['internal_error', 'headers_too_large', 'request_timeout'];
+
+/** Makes the OpenAPI 3.1 document from the same schemas that read requests and check answers. */
+export function openApiDocument(endpoints: readonly Endpoint[]): object {
+  const registry = new OpenAPIRegistry();
+  registry.registerComponent('securitySchemes', 'apiKey', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An API key that this service issued.',
+  });
+  registry.registerComponent('securitySchemes', 'serviceKey', {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-Service-Key',
+    description:
+      "The key of one of the platform's own services. Also accepted in `X-API-Key` or `Authorization: Bearer`.",
+  });
+  const problem = registry.register('Problem', problemSchema);
+  for (const endpoint of endpoints) registry.registerPath(pathOf(endpoint, problem));
+  return new OpenApiGeneratorV31(registry.definitions).generateDocument({
+    openapi: '3.1.0',
+    info: { title: 'Key Service', version: packageVersion, description: DESCRIPTION },
+    servers: [{ url: '/' }],
+  });
+}
+
+function pathOf(endpoint: Endpoint, problem: z.ZodType): RouteConfig {
+  const { method, path, tag, summary, description, authentication, request } = endpoint;
+  return {
+    method,
+    path: path.replaceAll(/:(\w+)/g, '{$1}'),
+    operationId: `${method}${path.replaceAll(/[:/-]+(\w)/g, (_, letter: string) => letter.toUpperCase())}`,
+    tags: [tag],
+    summary,
+    ...(description === undefined ? {} : { description }),
+    security: authentication.security === null ? [] : [{ [authentication.security]: [] }],
+    request: {
+      ...(request.params instanceof z.ZodObject ? { params: request.params } : {}),
+      ...(request.query instanceof z.ZodObject ? { query: request.query } : {}),
+      ...(request.body === undefined
+        ? {}
+        : {
+            body: {
+              required: !request.body.safeParse(undefined).success,
+              content: { 'application/json': { schema: request.body } },
+            },
+          }),
+    },
+    responses: { ...answersOf(endpoint), ...problemsOf(endpoint, problem) },
+  };
+}
+
+function answersOf({ responses }: Endpoint): RouteConfig['responses'] {
+  return Object.fromEntries(
+    Object.entries(responses).map(([status, { description, schema, etag }]) => {
+      const headers = etag
+        ? { headers: z.object({ ETag: z.string().meta({ description: 'The revision, quoted.' }) }) }
+        : {};
+      return [status, { description, content: { 'application/json': { schema } }, ...headers }];
+    }),
+  );
+}
+
+/** One entry per status, which names the codes that it may carry. */
+function problemsOf(endpoint: Endpoint, problem: z.ZodType): RouteConfig['responses'] {
+  const codes = [
+    ...new Set([...implied(endpoint), ...endpoint.authentication.errors, ...(endpoint.errors ?? []), ...ALWAYS]),
+  ];
+  const byStatus = groupByStatus(codes);
+  return Object.fromEntries(
+    [...byStatus].map(([status, list]) => [
+      status,
+      {
+        description: list.map((code) => `\`${code}\`: ${PROBLEMS[code].title}`).join('  \n'),
+        content: { 'application/problem+json': { schema: problem } },
+      },
+    ]),
+  );
+}
+
+function groupByStatus(codes: readonly ErrorCode[]): Map<number, ErrorCode[]> {
+  const groups = new Map<number, ErrorCode[]>();
+  for (const code of codes) {
+    const { status } = PROBLEMS[code];
+    groups.set(status, [...(groups.get(status) ?? []), code]);
+  }
+  return groups;
+}
+
+/** What reading the request may answer. */
+function implied({ request, authentication }: Endpoint): ErrorCode[] {
+  const codes: ErrorCode[] = [];
+  if (request.params || request.query || request.body) codes.push('invalid_request');
+  if (request.body) codes.push('malformed_json', 'payload_too_large', 'unsupported_media_type');
+  if (authentication.security !== null) codes.push('database_unavailable');
+  return codes;
+}

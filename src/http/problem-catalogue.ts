@@ -1,0 +1,36 @@
+import type { ErrorCode } from '../errors.ts';
+
+/** How a code looks on the wire. */
+export interface ProblemType {
+  status: number;
+  title: string;
+  /** For 503: when to come back (RFC 9110 §10.2.3), in seconds. */
+  retryAfterSeconds?: number;
+  /** For a 401 or 403 about a key that was sent: the `error` of its challenge (RFC 6750 §3.1). */
+  challenge?: 'invalid_token' | 'insufficient_scope';
+}
+
+/** A new code does not compile until it has an entry here, and a test asks for its section in docs/errors.md. */
+export const PROBLEMS: Record<ErrorCode, ProblemType> = {
+  invalid_request: { status: 400, title: 'Invalid request' },
+  malformed_json: { status: 400, title: 'Malformed JSON' },
+  service_key_missing: { status: 401, title: 'Service key missing' },
+  service_key_invalid: { status: 401, title: 'Service key invalid', challenge: 'invalid_token' },
+  api_key_missing: { status: 401, title: 'API key missing' },
+  api_key_invalid: { status: 401, title: 'API key invalid', challenge: 'invalid_token' },
+  api_key_revoked: { status: 401, title: 'API key revoked', challenge: 'invalid_token' },
+  api_key_disabled: { status: 401, title: 'API key disabled', challenge: 'invalid_token' },
+  api_key_expired: { status: 401, title: 'API key expired', challenge: 'invalid_token' },
+  insufficient_scope: { status: 403, title: 'Insufficient scope', challenge: 'insufficient_scope' },
+  not_found: { status: 404, title: 'Not found' },
+  api_key_not_found: { status: 404, title: 'API key not found' },
+  provider_key_not_found: { status: 404, title: 'Provider key not found' },
+  method_not_allowed: { status: 405, title: 'Method not allowed' },
+  request_timeout: { status: 408, title: 'Request timeout' },
+  payload_too_large: { status: 413, title: 'Payload too large' },
+  unsupported_media_type: { status: 415, title: 'Unsupported media type' },
+  headers_too_large: { status: 431, title: 'Headers too large' },
+  internal_error: { status: 500, title: 'Internal error' },
+  provider_key_unreadable: { status: 500, title: 'Provider key unreadable' },
+  database_unavailable: { status: 503, title: 'Database unavailable', retryAfterSeconds: 1 },
+};

@@ -1,0 +1,22 @@
+import type { Response } from 'express';
+import type { Problem } from './problem.ts';
+
+/** Writes JSON without Express's detours: no ETag, no content negotiation, one write. */
+export function sendJson(
+  response: Response,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(text),
+    ...headers,
+  });
+  response.end(text);
+}
+
+export function sendProblem(response: Response, { status, headers, body }: Problem): void {
+  sendJson(response, status, body, headers);
+}

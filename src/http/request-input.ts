@@ -1,0 +1,98 @@
+import { isUtf8 } from 'node:buffer';
+import express, { type Request, type Response } from 'express';
+import type { z } from 'zod';
+import { type InvalidField, ServiceError } from '../errors.ts';
+import { timesSent } from './credentials.ts';
+import type { RequestSchemas } from './endpoint.ts';
+import { findUnsafeText, publicName } from './safe-text.ts';
+import { validationMessage } from './validation-messages.ts';
+
+export const BODY_LIMIT_BYTES = 64 * 1024;
+
+const parseJson = express.json({
+  limit: BODY_LIMIT_BYTES,
+  type: 'application/json',
+  verify(_request, _response, body, charset) {
+    // JSON is UTF-8 (RFC 8259 §8.1); decoding anything else would silently change what is stored.
+    if (charset !== 'utf-8') throw unsupported();
+    if (!isUtf8(body)) throw new ServiceError('malformed_json', 'The body is not valid UTF-8.');
+  },
+});
+
+/** Reads the parts of a request that its endpoint describes. @throws ServiceError for anything that does not fit */
+export async function readInput(schemas: RequestSchemas, request: Request, response: Response) {
+  refuseRepeatedHeaders(request);
+  const body = schemas.body === undefined ? undefined : await readBody(request, response);
+  const parts = { params: request.params, query: request.query, body };
+  const problems: InvalidField[] = [];
+  const input: Record<string, unknown> = {};
+  for (const part of ['params', 'query', 'body'] as const) {
+    const schema = schemas[part];
+    if (schema === undefined) continue;
+    const unsafe = findUnsafeText(parts[part]);
+    const parsed = unsafe === null ? schema.safeParse(parts[part], { error: validationMessage }) : undefined;
+    if (unsafe !== null) problems.push(unsafe);
+    else if (parsed?.success) input[part] = parsed.data;
+    else problems.push(...(parsed?.error.issues ?? []).flatMap(toFields));
+  }
+  if (problems.length > 0) throw invalidRequest(problems);
+  return input;
+}
+
+/** A 400 that names each field and what is wrong with it. */
+export function invalidRequest(fields: readonly InvalidField[]): ServiceError {
+  const first = fields[0] ?? { pointer: '', detail: 'is not valid' };
+  const more = fields.length > 1 ? ` (and ${fields.length - 1} more)` : '';
+  const subject = first.pointer === '' ? 'The request' : first.pointer.slice(1);
+  return new ServiceError('invalid_request', `${subject} ${first.detail}${more}.`, { fields });
+}
+
+async function readBody(request: Request, response: Response): Promise<unknown> {
+  const hasBody =
+    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+  if (!hasBody) return undefined;
+  if (!request.is('application/json')) throw unsupported();
+  await new Promise<void>((resolve, reject) => {
+    parseJson(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(bodyError(error))));
+  });
+  return request.body;
+}
+
+/** body-parser's error types, from its README. Its messages quote the body, so that none of them is passed on. */
+function bodyError(error: unknown): unknown {
+  if (error instanceof ServiceError) return error;
+  switch ((error as { type?: unknown }).type) {
+    case 'entity.parse.failed':
+      return new ServiceError('malformed_json', 'The body is not valid JSON.');
+    case 'entity.too.large':
+      return new ServiceError('payload_too_large', `The body is larger than ${BODY_LIMIT_BYTES / 1024} KiB.`);
+    case 'charset.unsupported':
+    case 'encoding.unsupported':
+      return unsupported();
+    default:
+      return new ServiceError('invalid_request', 'The body could not be read to its end.');
+  }
+}
+
+function unsupported(): ServiceError {
+  return new ServiceError('unsupported_media_type', 'Send the body as `Content-Type: application/json`, in UTF-8.');
+}
+
+/** Headers that mean one thing, of which Node would silently keep the first. It refuses a second Content-Length itself. */
+function refuseRepeatedHeaders(request: Request): void {
+  for (const name of ['content-type', 'if-match']) {
+    if (timesSent(request, name) > 1)
+      throw invalidRequest([{ pointer: '', detail: `has more than one ${name} header` }]);
+  }
+}
+
+function toFields(issue: z.core.$ZodIssue): InvalidField[] {
+  const path = issue.path.slice(0, 2).map((segment) => `/${publicName(String(segment))}`);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      pointer: [...path, `/${publicName(key)}`].join(''),
+      detail: 'is not a known field',
+    }));
+  }
+  return [{ pointer: path.join(''), detail: issue.message }];
+}

@@ -1,0 +1,33 @@
+import { type Logger as PinoLogger, pino } from 'pino';
+import pretty from 'pino-pretty';
+import type { Config } from '../config.ts';
+
+export type Logger = Pick<PinoLogger, 'info' | 'warn' | 'error' | 'fatal'>;
+
+/**
+ * One line per event: readable on a terminal, JSON elsewhere. Every field is named by whoever logs; requests, headers
+ * and errors are never handed over whole, so that there is nothing to redact.
+ */
+export function createLogger(
+  { logLevel, environment }: Pick<Config, 'logLevel' | 'environment'>,
+  output: NodeJS.WritableStream & { isTTY?: boolean } = process.stdout,
+): Logger {
+  const options = {
+    level: logLevel,
+    base: { service: 'key-service' },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  const readable = output.isTTY === true || environment === 'development';
+  if (!readable) return pino(options, output);
+  return pino(
+    options,
+    pretty({
+      destination: output,
+      colorize: output.isTTY === true,
+      singleLine: true,
+      ignore: 'service,pid,hostname',
+      translateTime: 'SYS:HH:MM:ss.l',
+    }),
+  );
+}

@@ -1,0 +1,58 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { PoolState } from '../database/database.ts';
+
+/** From a cached answer to the limits of a request whose dependency is gone, in seconds. */
+const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+/** All that the service counts. No organisation, key or caller is ever a label: there is no end to them. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly requestDuration = new Histogram({
+    name: 'key_service_http_request_duration_seconds',
+    help: 'Time from the first byte of a request to the last of its answer',
+    labelNames: ['method', 'route', 'status'] as const,
+    buckets: DURATION_BUCKETS,
+    registers: [this.registry],
+  });
+  readonly validations = new Counter({
+    name: 'key_service_validations_total',
+    help: 'API key validations by outcome',
+    labelNames: ['outcome'] as const,
+    registers: [this.registry],
+  });
+  readonly clerkCalls = new Counter({
+    name: 'key_service_clerk_calls_total',
+    help: 'Questions to Clerk by outcome; refused ones were not sent, because the breaker was open',
+    labelNames: ['outcome'] as const,
+    registers: [this.registry],
+  });
+  readonly clerkBreakerOpen = new Gauge({
+    name: 'key_service_clerk_breaker_open',
+    help: '1 while Clerk is failing and is left alone',
+    registers: [this.registry],
+  });
+  readonly unreadableSecrets = new Counter({
+    name: 'key_service_unreadable_secrets_total',
+    help: 'Stored secrets that were met and did not open',
+    registers: [this.registry],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  watchPool(state: () => PoolState): void {
+    new Gauge({
+      name: 'key_service_database_pool_connections',
+      help: 'Connections of the pool by state, and requests that wait for one',
+      labelNames: ['state'] as const,
+      registers: [this.registry],
+      collect() {
+        const { total, idle, waiting } = state();
+        this.set({ state: 'busy' }, total - idle);
+        this.set({ state: 'idle' }, idle);
+        this.set({ state: 'waiting' }, waiting);
+      },
+    });
+  }
+}

@@ -1,0 +1,15 @@
+import { z } from 'zod';
+
+/** White space of any kind, and control characters; JavaScript's \s has the Unicode spaces. */
+const SPACE_OR_CONTROL = /[\s\p{Cc}]/u;
+
+/** Text without white space or control characters. */
+export const unbroken = (text: string): boolean => !SPACE_OR_CONTROL.test(text);
+
+/** An organisation, as Clerk names it. */
+export const clerkOrgId = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine(unbroken, 'must not hold white space or control characters')
+  .meta({ description: "The organisation, by Clerk's id.", example: 'org_2abc' });

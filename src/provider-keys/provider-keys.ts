@@ -1,0 +1,164 @@
+import { uuidv7 } from 'uuidv7';
+import type { ApiKeyCaller, Caller, ServiceCaller } from '../caller.ts';
+import type { DataKeys } from '../data-keys/data-keys.ts';
+import type { Database, Queries } from '../database/database.ts';
+import { DecryptionError } from '../encryption/decryption-error.ts';
+import { type DataKey, open, type SecretPlace, seal } from '../encryption/sealed-secret.ts';
+import { ServiceError } from '../errors.ts';
+import { ensureOrganization } from '../organizations/organizations.ts';
+import type { LastUsed } from '../usage/last-used.ts';
+import { FULLY_MASKED, maskSecret } from './masking.ts';
+import {
+  destroySecret,
+  findSealed,
+  isLive,
+  listSealed,
+  lockRow,
+  type Owner,
+  type SealedRow,
+  storeVersion,
+} from './provider-key-store.ts';
+
+/** `unreadable`: it does not open. Nothing is known of the others until their providers are asked. */
+export type ProviderKeyStatus = 'unchecked' | 'unreadable';
+
+export interface ListedProviderKey {
+  provider: string;
+  maskedKey: string;
+  version: number;
+  status: ProviderKeyStatus;
+  createdAt: Date;
+  updatedAt: Date;
+  lastUsedAt: Date | null;
+}
+
+export interface SavedProviderKey {
+  maskedKey: string;
+  version: number;
+  outcome: 'created' | 'replaced' | 'unchanged';
+}
+
+export interface RevealedProviderKey {
+  key: string;
+  version: number;
+  /** Whose key it is: the organisation's own. */
+  source: 'own';
+}
+
+interface Dependencies {
+  database: Database;
+  dataKeys: DataKeys;
+  lastUsed: LastUsed;
+  /** Told of every stored secret that did not open, wherever it was met. */
+  onUnreadable: (facts: { requestId: string; provider: string; rowId: string; reason: string }) => void;
+}
+
+/** Keeps customers' own provider keys sealed, and hands them out to those who may have them. */
+export class ProviderKeys {
+  readonly #dependencies: Dependencies;
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** Saves a secret as the next version. The same secret again writes nothing and keeps its version. */
+  async save(
+    caller: ServiceCaller,
+    { clerkOrgId, provider, secret }: { clerkOrgId: string; provider: string; secret: string },
+  ): Promise<SavedProviderKey> {
+    const maskedKey = maskSecret(secret);
+    return this.#dependencies.database.transaction(async (queries) => {
+      const organizationId = await ensureOrganization(queries, clerkOrgId);
+      const row = await lockRow(queries, { id: uuidv7(), organizationId, provider });
+      if (isLive(row) && (await this.#holds(caller, queries, { organizationId, provider, secret }))) {
+        return { maskedKey, version: row.version, outcome: 'unchanged' };
+      }
+      const version = row.version + 1;
+      const dataKey = await this.#dependencies.dataKeys.forSealing(queries, organizationId);
+      const sealed = seal(dataKey, placeOf({ id: row.id, organizationId, provider, version }), secret);
+      await storeVersion(queries, row, { version, dataKeyId: dataKey.id, sealed });
+      return { maskedKey, version, outcome: isLive(row) ? 'replaced' : 'created' };
+    });
+  }
+
+  /** Sorted by provider. A secret that does not open is listed all the same, as unreadable. */
+  async list(caller: ServiceCaller, clerkOrgId: string): Promise<ListedProviderKey[]> {
+    const rows = await this.#dependencies.database.query((queries) => listSealed(queries, { clerkOrgId }));
+    return rows.map((row) => {
+      const secret = this.#tryOpen(caller, row);
+      const { provider, version, createdAt, updatedAt, lastUsedAt } = row;
+      return {
+        provider,
+        maskedKey: secret === null ? FULLY_MASKED : maskSecret(secret),
+        version,
+        status: secret === null ? 'unreadable' : 'unchecked',
+        createdAt,
+        updatedAt,
+        lastUsedAt,
+      };
+    });
+  }
+
+  /** Hands any organisation's secret to one of the platform's services. Errors: see `revealOwn`. */
+  reveal(caller: ServiceCaller, clerkOrgId: string, provider: string): Promise<RevealedProviderKey> {
+    return this.#reveal(caller, { clerkOrgId }, provider);
+  }
+
+  /**
+   * Hands an organisation's secret to the holder of one of its API keys.
+   *
+   * @throws ServiceError `provider_key_not_found`, or `provider_key_unreadable` when it is there and does not open
+   */
+  revealOwn(caller: ApiKeyCaller, provider: string): Promise<RevealedProviderKey> {
+    return this.#reveal(caller, { organizationId: caller.organizationId }, provider);
+  }
+
+  /** Destroys the secret in every version. @returns whether there was one */
+  async remove(_caller: ServiceCaller, clerkOrgId: string, provider: string): Promise<boolean> {
+    return this.#dependencies.database.transaction((queries) => destroySecret(queries, clerkOrgId, provider));
+  }
+
+  async #reveal(caller: Caller, owner: Owner, provider: string): Promise<RevealedProviderKey> {
+    const row = await this.#dependencies.database.query((queries) => findSealed(queries, owner, provider));
+    if (row === undefined) {
+      throw new ServiceError('provider_key_not_found', 'This organisation has no key for this provider.');
+    }
+    const key = this.#tryOpen(caller, row);
+    if (key === null) {
+      throw new ServiceError(
+        'provider_key_unreadable',
+        'The stored key for this provider cannot be read. Save it again.',
+        { context: { rowId: row.id } },
+      );
+    }
+    this.#dependencies.lastUsed.record(row.id, new Date());
+    return { key, version: row.version, source: 'own' };
+  }
+
+  /** Whether the stored secret is this one already; one that does not open is not, and saving replaces it. */
+  async #holds(
+    caller: Caller,
+    queries: Queries,
+    { organizationId, provider, secret }: { organizationId: string; provider: string; secret: string },
+  ): Promise<boolean> {
+    const current = await findSealed(queries, { organizationId }, provider);
+    return current !== undefined && this.#tryOpen(caller, current) === secret;
+  }
+
+  #tryOpen(caller: Caller, row: SealedRow): string | null {
+    try {
+      const dataKey: DataKey = this.#dependencies.dataKeys.unwrap(row.dataKey);
+      return open(dataKey, placeOf(row), row.sealed);
+    } catch (error) {
+      if (!(error instanceof DecryptionError)) throw error;
+      const { requestId } = caller;
+      this.#dependencies.onUnreadable({ requestId, provider: row.provider, rowId: row.id, reason: error.reason });
+      return null;
+    }
+  }
+}
+
+function placeOf(row: { id: string; organizationId: string; provider: string; version: number }): SecretPlace {
+  const { id: rowId, organizationId, provider, version: secretVersion } = row;
+  return { purpose: 'provider-key', organizationId, provider, rowId, secretVersion };
+}

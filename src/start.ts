@@ -1,0 +1,85 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { compose, type Foundation } from './compose.ts';
+import { applyMigrations } from './database/migrations.ts';
+import { reachDatabase } from './database/reach.ts';
+import { drain } from './http/drain.ts';
+import { metricsServer } from './observability/metrics-server.ts';
+
+export interface RunningService {
+  /** Where it listens; the port is the one that was given when 0 was asked for. */
+  port: number;
+  metricsPort: number | null;
+  /** Finishes what is being answered, writes what is in memory, and lets go of everything. Within 10 s. */
+  stop(): Promise<void>;
+}
+
+/** The shares of a stop that together stay below ten seconds. */
+const DRAIN_LIMIT_MS = 6_000;
+const DATABASE_CLOSE_LIMIT_MS = 1_000;
+const MONITOR_CLOSE_LIMIT_MS = 1_000;
+
+/**
+ * Brings the service up in the order that makes its first answer true: database, migrations, master key, and only then the
+ * port.
+ *
+ * @throws DatabaseUnreachable, MasterKeyMismatch, or whatever kept a port from being opened
+ */
+export async function start(options: Omit<Foundation, 'databaseUrl'>): Promise<RunningService> {
+  const { config, secrets, logger, monitor } = options;
+  const { url: databaseUrl, encrypted } = await reachDatabase(secrets.databaseUrl, {
+    onWaiting: (reason) => logger.warn({ reason }, 'waiting for the database'),
+  });
+  if (!encrypted)
+    logger.warn('the database connection is not encrypted; sslmode in KEY_SERVICE_DATABASE_URL changes that');
+  const applied = await applyMigrations(databaseUrl, () =>
+    logger.info('waiting for another replica to finish migrating'),
+  );
+  if (applied > 0) logger.info({ applied }, 'migrations applied');
+
+  const service = compose({ ...options, databaseUrl });
+  const metrics = config.metrics === null ? null : metricsServer(service.metrics.registry);
+  const letGo = async () => {
+    service.close();
+    metrics?.close();
+    await Promise.all(service.lastUsed.map((uses) => uses.stop()));
+    await service.database.close(DATABASE_CLOSE_LIMIT_MS);
+    await monitor.close(MONITOR_CLOSE_LIMIT_MS);
+  };
+
+  try {
+    await service.dataKeys.check(service.database);
+    if (metrics !== null && config.metrics !== null) await listen(metrics, config.metrics.port, config.metrics.host);
+    await listen(service.server, config.port, config.host);
+  } catch (error) {
+    await letGo();
+    throw error;
+  }
+  for (const uses of service.lastUsed) uses.start(config.usageFlushMs);
+  const port = portOf(service.server);
+  logger.info({ host: config.host, port }, 'Key Service is ready');
+
+  return {
+    port,
+    metricsPort: metrics === null ? null : portOf(metrics),
+    async stop() {
+      service.startDraining();
+      await drain(service.server, service.requestsInFlight, DRAIN_LIMIT_MS);
+      await letGo();
+    },
+  };
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}

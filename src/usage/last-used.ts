@@ -1,0 +1,63 @@
+/** Writes when keys were last used; an earlier instant never replaces a later one. */
+export type WriteLastUsed = (uses: { id: string; at: Date }[]) => Promise<void>;
+
+/** One statement stays small enough for its time limit. */
+const LARGEST_BATCH = 5_000;
+
+/**
+ * When each key was last used, gathered in memory and written for all keys at once, so that using a key costs no
+ * write. What a killed process had gathered since its last flush is lost.
+ */
+export class LastUsed {
+  readonly #write: WriteLastUsed;
+  readonly #onFailure: (error: unknown) => void;
+  #pending = new Map<string, Date>();
+  #timer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(write: WriteLastUsed, onFailure: (error: unknown) => void) {
+    this.#write = write;
+    this.#onFailure = onFailure;
+  }
+
+  record(id: string, at: Date): void {
+    this.#pending.set(id, at);
+  }
+
+  start(intervalMs: number): void {
+    this.#timer = setInterval(() => void this.flush(), intervalMs);
+    this.#timer.unref();
+  }
+
+  /** Writes everything recorded so far, after any flush that is still running. Never rejects; what failed is kept. */
+  flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.#writePending());
+    return this.#flushing;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+  }
+
+  async #writePending(): Promise<void> {
+    const uses = [...this.#pending].map(([id, at]) => ({ id, at }));
+    this.#pending = new Map();
+    for (let start = 0; start < uses.length; start += LARGEST_BATCH) {
+      const batch = uses.slice(start, start + LARGEST_BATCH);
+      try {
+        await this.#write(batch);
+      } catch (error) {
+        this.#keep(uses.slice(start));
+        this.#onFailure(error);
+        return;
+      }
+    }
+  }
+
+  #keep(uses: { id: string; at: Date }[]): void {
+    for (const { id, at } of uses) {
+      if (!this.#pending.has(id)) this.#pending.set(id, at);
+    }
+  }
+}
