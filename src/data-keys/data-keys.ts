@@ -9,7 +9,7 @@ import { countByMasterKey, findSystemKey, insertUnlessPresent, retireSpent, take
 import type { WrappedDataKey } from './wrapped-data-key.ts';
 
 /** With random 96-bit IVs one AES-GCM key may seal at most 2^32 times (NIST SP 800-38D §8.3). */
-export const MAX_SEALS = 2 ** 32;
+const MAX_SEALS = 2 ** 32;
 
 /** The master key does not open what the database holds. Safe to print: fingerprints and counts. */
 export class MasterKeyMismatch extends Error {

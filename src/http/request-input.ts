@@ -7,7 +7,7 @@ import type { RequestSchemas } from './endpoint.ts';
 import { findUnsafeText, publicName } from './safe-text.ts';
 import { validationMessage } from './validation-messages.ts';
 
-export const BODY_LIMIT_BYTES = 64 * 1024;
+const BODY_LIMIT_BYTES = 64 * 1024;
 
 const parseJson = express.json({
   limit: BODY_LIMIT_BYTES,

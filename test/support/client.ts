@@ -35,7 +35,9 @@ export function clientOf(url: string): Client {
       method,
       redirect: 'manual',
       headers: { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers },
-      ...(body === undefined ? {} : { body: isText ? body as string | Uint8Array<ArrayBuffer> : JSON.stringify(body) }),
+      ...(body === undefined
+        ? {}
+        : { body: isText ? (body as string | Uint8Array<ArrayBuffer>) : JSON.stringify(body) }),
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json') && text !== '';

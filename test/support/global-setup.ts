@@ -15,17 +15,23 @@ declare module 'vitest' {
   }
 }
 
+let close: (() => Promise<void>) | undefined;
+
 /** One real PostgreSQL server for the whole run: an embedded one, or the one that TEST_DATABASE_URL names. */
-export default async function setup(project: TestProject) {
+export async function setup(project: TestProject): Promise<void> {
   const server = await openServer();
   const template = `key_service_template_${process.pid}`;
   await applyMigrations(await createDatabase(server.url, template));
   project.provide('adminUrl', server.url);
   project.provide('templateDatabase', template);
-  return async () => {
+  close = async () => {
     await dropDatabase(server.url, template);
     await server.stop();
   };
+}
+
+export async function teardown(): Promise<void> {
+  await close?.();
 }
 
 async function openServer(): Promise<{ url: string; stop: () => Promise<void> }> {

@@ -8,7 +8,6 @@ import { type Client, clientOf, SERVICE_KEY } from './client.ts';
 import { execute } from './database-server.ts';
 import { createTestDatabase } from './test-database.ts';
 
-
 export interface TestService extends Client {
   url: string;
   port: number;
@@ -48,10 +47,12 @@ export async function startService({ environment = {}, monitor = noErrorMonitor 
     },
   });
   const { config, secrets } = loadConfig(variables);
-  const service = await start({ config, secrets, logger: createLogger(config, output), monitor }).catch(async (error) => {
-    await database.drop();
-    throw error;
-  });
+  const service = await start({ config, secrets, logger: createLogger(config, output), monitor }).catch(
+    async (error) => {
+      await database.drop();
+      throw error;
+    },
+  );
   const url = `http://127.0.0.1:${service.port}`;
   return {
     ...clientOf(url),

@@ -1,0 +1,30 @@
+/** Every path that the service answers, with an example, who may call it, and its methods as `Allow` tells them. */
+export const ROUTES = [
+  { path: '/health', example: '/health', caller: 'anyone', allow: 'GET, HEAD' },
+  { path: '/health/ready', example: '/health/ready', caller: 'anyone', allow: 'GET, HEAD' },
+  { path: '/validate', example: '/validate', caller: 'holder', allow: 'GET, HEAD' },
+  { path: '/validate/keys/{provider}', example: '/validate/keys/openai', caller: 'holder', allow: 'GET' },
+  { path: '/internal/api-keys', example: '/internal/api-keys', caller: 'service', allow: 'GET, HEAD, POST' },
+  {
+    path: '/internal/api-keys/{id}',
+    example: '/internal/api-keys/01890000-0000-7000-8000-000000000000',
+    caller: 'service',
+    allow: 'GET, HEAD, DELETE',
+  },
+  { path: '/internal/keys', example: '/internal/keys', caller: 'service', allow: 'GET, HEAD, POST' },
+  { path: '/internal/keys/{provider}', example: '/internal/keys/openai', caller: 'service', allow: 'DELETE' },
+  {
+    path: '/internal/keys/{provider}/decrypt',
+    example: '/internal/keys/openai/decrypt',
+    caller: 'service',
+    allow: 'GET',
+  },
+] as const;
+
+/** Every operation: a path with one of its methods. HEAD goes with GET. */
+export const OPERATIONS = ROUTES.flatMap(({ allow, ...route }) =>
+  allow
+    .split(', ')
+    .filter((method) => method !== 'HEAD')
+    .map((method) => ({ ...route, method })),
+);
