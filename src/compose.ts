@@ -57,7 +57,9 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
     onIdleConnectionLost: () => logger.warn('an idle database connection was lost'),
   });
   metrics.watchPool(database.poolState);
-  const dataKeys = new DataKeys(masterKeyFromBytes(secrets.encryptionKey));
+  const dataKeys = new DataKeys(masterKeyFromBytes(secrets.encryptionKey), {
+    onDamaged: (dataKeyId) => logger.error({ dataKeyId }, 'a data key does not open and was retired; it was altered'),
+  });
   const clerk = connectClerk({ ...config.clerk, secretKey: secrets.clerkSecretKey, logger, metrics });
 
   const keepLastUsed = (table: typeof apiKeyTable | typeof providerKeyTable) =>
@@ -119,7 +121,10 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
   });
 
   return {
-    server: createHttpServer(app, config.errorDocsUrl),
+    server: createHttpServer(app, {
+      errorDocsUrl: config.errorDocsUrl,
+      onRefused: (status) => metrics.refusedRequests.inc({ status }),
+    }),
     database,
     dataKeys,
     metrics,

@@ -5,7 +5,7 @@ import { DatabaseUnreachable } from './database/reach.ts';
 import { describeError } from './observability/describe-error.ts';
 import { type ErrorMonitor, noErrorMonitor } from './observability/error-monitor.ts';
 import { createLogger } from './observability/logger.ts';
-import { start } from './start.ts';
+import { PortUnavailable, start } from './start.ts';
 
 /** What an orchestrator usually waits before it kills. */
 const STOP_LIMIT_MS = 10_000;
@@ -14,12 +14,12 @@ const { config, secrets } = readConfigurationOrExit();
 const logger = createLogger(config);
 const monitor = await openErrorMonitor(secrets.sentryDsn);
 const service = await start({ config, secrets, logger, monitor }).catch(async (error: unknown) => {
-  const expected = error instanceof MasterKeyMismatch || error instanceof DatabaseUnreachable;
-  logger.fatal(
-    expected ? { reason: error.name } : { error: describeError(error) },
-    expected ? error.message : 'Key Service could not start',
-  );
-  if (!expected) monitor.report({ error: describeError(error) });
+  if (isExpected(error)) {
+    logger.fatal({ reason: error.name }, error.message);
+  } else {
+    logger.fatal({ error: describeError(error) }, 'Key Service could not start');
+    monitor.report({ error: describeError(error) });
+  }
   await monitor.close(STOP_LIMIT_MS);
   process.exit(1);
 });
@@ -60,4 +60,9 @@ async function openErrorMonitor(dsn: string | null): Promise<ErrorMonitor> {
   if (dsn === null) return noErrorMonitor;
   const { sentryErrorMonitor } = await import('./observability/sentry.ts');
   return sentryErrorMonitor(dsn, config.environment);
+}
+
+/** Why a start fails through no fault of ours; these messages are written for the operator. */
+function isExpected(error: unknown): error is Error {
+  return [MasterKeyMismatch, DatabaseUnreachable, PortUnavailable].some((kind) => error instanceof kind);
 }

@@ -14,6 +14,11 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
+/** A port could not be had. Safe to print. */
+export class PortUnavailable extends Error {
+  override readonly name = 'PortUnavailable';
+}
+
 /** The shares of a stop that together stay below ten seconds. */
 const DRAIN_LIMIT_MS = 6_000;
 const DATABASE_CLOSE_LIMIT_MS = 1_000;
@@ -23,7 +28,7 @@ const MONITOR_CLOSE_LIMIT_MS = 1_000;
  * Brings the service up in the order that makes its first answer true: database, migrations, master key, and only then the
  * port.
  *
- * @throws DatabaseUnreachable, MasterKeyMismatch, or whatever kept a port from being opened
+ * @throws DatabaseUnreachable, MasterKeyMismatch, PortUnavailable
  */
 export async function start(options: Omit<Foundation, 'databaseUrl'>): Promise<RunningService> {
   const { config, secrets, logger, monitor } = options;
@@ -72,9 +77,11 @@ export async function start(options: Omit<Foundation, 'databaseUrl'>): Promise<R
 
 function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const refuse = ({ code }: NodeJS.ErrnoException) =>
+      reject(new PortUnavailable(`Key Service cannot listen on ${host}:${port} (${code}).`));
+    server.once('error', refuse);
     server.listen({ port, host }, () => {
-      server.off('error', reject);
+      server.off('error', refuse);
       resolve();
     });
   });

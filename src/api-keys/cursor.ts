@@ -6,7 +6,7 @@ export function encodeCursor({ createdAt, id }: ListPosition): string {
   return Buffer.from(`${createdAt.toISOString()}|${id}`).toString('base64url');
 }
 
-const position = z.tuple([z.iso.datetime(), z.uuid()]);
+const position = z.tuple([z.iso.datetime().refine((at) => new Date(at).getUTCFullYear() >= 1), z.uuid()]);
 
 export const cursor = z
   .string()

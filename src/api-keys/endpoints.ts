@@ -37,9 +37,10 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<Servic
       request: {
         query: z.object({
           clerkOrgId,
-          limit: z.coerce
-            .number('must be a whole number from 1 to 100')
-            .refine((n) => Number.isInteger(n) && n >= 1 && n <= 100, 'must be a whole number from 1 to 100')
+          limit: z
+            .string()
+            .regex(/^[1-9]\d?$|^100$/, 'must be a whole number from 1 to 100')
+            .transform(Number)
             .optional(),
           cursor: cursor.optional(),
           includeRevoked: z.enum(['true', 'false']).optional(),

@@ -7,6 +7,11 @@ import { MAX_SCOPES, SCOPE_PATTERN } from './scopes.ts';
 const LARGEST_METADATA_BYTES = 4 * 1024;
 const instant = z.iso.datetime();
 
+type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
+export const json: z.ZodType<Json, Json> = z
+  .lazy(() => z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(json), z.record(z.string(), json)]))
+  .meta({ id: 'Json' });
+
 export const scope = z
   .string()
   .regex(SCOPE_PATTERN)
@@ -23,7 +28,7 @@ export const scopes = z
   .meta({ description: 'null: unrestricted; an empty list: nothing allowed.' });
 
 export const metadata = z
-  .record(z.string(), z.json())
+  .record(z.string(), json)
   .refine(
     (value) => Buffer.byteLength(JSON.stringify(value)) <= LARGEST_METADATA_BYTES,
     'must be at most 4 KiB as JSON',
@@ -35,6 +40,7 @@ export const expiresAt = z.iso
   .datetime({ offset: true })
   .transform((text) => new Date(text))
   .refine((date) => date > new Date(), 'must be in the future')
+  .refine((date) => date.getUTCFullYear() <= 9999, 'must be before the year 10000')
   .meta({ description: 'When the key stops.', example: '2030-01-01T00:00:00.000Z' });
 
 /** A key in a list. Never the key itself, nor its hash. */
@@ -47,7 +53,7 @@ export const apiKeyItem = z.object({
   enabled: z.boolean(),
   environment,
   scopes: z.array(z.string()).nullable(),
-  metadata: z.record(z.string(), z.json()),
+  metadata: z.record(z.string(), json),
   expiresAt: instant.nullable(),
   createdAt: instant,
   lastUsedAt: instant.nullable().meta({ description: 'Written a few seconds after the use.' }),

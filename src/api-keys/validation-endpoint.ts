@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ServiceError } from '../errors.ts';
 import { type Authentication, type Endpoint, endpoint } from '../http/endpoint.ts';
-import { environment, scope } from './schemas.ts';
+import { environment, json, scope } from './schemas.ts';
 import { firstMissingScope } from './scopes.ts';
 import type { KeyHolder, KeyValidation } from './validation.ts';
 
@@ -26,7 +26,7 @@ const validation = z.object({
     name: z.string().nullable(),
     environment,
     scopes: z.array(z.string()).nullable(),
-    metadata: z.record(z.string(), z.json()),
+    metadata: z.record(z.string(), json),
     expiresAt: z.iso.datetime().nullable(),
   }),
 });

@@ -1,4 +1,4 @@
-import { and, count, eq, gte, isNull, lt, sql } from 'drizzle-orm';
+import { and, count, eq, gte, isNull, lt, type SQL, sql } from 'drizzle-orm';
 import type { Queries } from '../database/database.ts';
 import { dataKeys } from '../database/schema.ts';
 import { type WrappedDataKey, wrappedDataKeyColumns } from './wrapped-data-key.ts';
@@ -17,11 +17,20 @@ export async function takeSeal(
   return row;
 }
 
+/** Retires the current data key when it has no seal left; another replica's newer one has, and stays. */
 export async function retireSpent(queries: Queries, organizationId: string, maxSeals: number): Promise<void> {
+  await retireWhere(queries, and(eq(dataKeys.organizationId, organizationId), gte(dataKeys.seals, maxSeals)));
+}
+
+export async function retire(queries: Queries, id: string): Promise<void> {
+  await retireWhere(queries, eq(dataKeys.id, id));
+}
+
+async function retireWhere(queries: Queries, which: SQL | undefined): Promise<void> {
   await queries
     .update(dataKeys)
     .set({ retiredAt: sql`now()` })
-    .where(and(eq(dataKeys.organizationId, organizationId), isNull(dataKeys.retiredAt), gte(dataKeys.seals, maxSeals)));
+    .where(and(which, isNull(dataKeys.retiredAt)));
 }
 
 /** Stores a new data key unless another replica was first: there is one current key per owner, always. */

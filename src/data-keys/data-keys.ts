@@ -5,7 +5,14 @@ import { KEY_BYTES } from '../encryption/aes-gcm.ts';
 import { DecryptionError } from '../encryption/decryption-error.ts';
 import type { DataKeyIdentity, MasterKey } from '../encryption/master-key.ts';
 import type { DataKey } from '../encryption/sealed-secret.ts';
-import { countByMasterKey, findSystemKey, insertUnlessPresent, retireSpent, takeSeal } from './data-key-store.ts';
+import {
+  countByMasterKey,
+  findSystemKey,
+  insertUnlessPresent,
+  retire,
+  retireSpent,
+  takeSeal,
+} from './data-key-store.ts';
 import type { WrappedDataKey } from './wrapped-data-key.ts';
 
 /** With random 96-bit IVs one AES-GCM key may seal at most 2^32 times (NIST SP 800-38D §8.3). */
@@ -19,25 +26,43 @@ export class MasterKeyMismatch extends Error {
 /** The data keys of organisations, and the `system` one: made when first needed, opened by the master key. */
 export class DataKeys {
   readonly #masterKey: MasterKey;
+  readonly #onDamaged: (dataKeyId: string) => void;
   readonly #maxSeals: number;
 
-  constructor(masterKey: MasterKey, maxSeals = MAX_SEALS) {
+  /** @param options.onDamaged told of a data key that was altered, and retired for it */
+  constructor(masterKey: MasterKey, options: { onDamaged: (dataKeyId: string) => void; maxSeals?: number }) {
     this.#masterKey = masterKey;
-    this.#maxSeals = maxSeals;
+    this.#onDamaged = options.onDamaged;
+    this.#maxSeals = options.maxSeals ?? MAX_SEALS;
   }
 
   /**
-   * The key to seal one secret of an organisation with: its current one, or a new one when there is none or it has
-   * sealed as often as it may. To be called in the transaction that stores the secret, once per secret.
+   * The key to seal one secret of an organisation with: its current one, or a new one when there is none, when it has
+   * sealed as often as it may, or when it was altered and opens nothing any more. To be called in the transaction that
+   * stores the secret, once per secret.
    */
   async forSealing(queries: Queries, organizationId: string): Promise<DataKey> {
-    const current = await takeSeal(queries, organizationId, this.#maxSeals);
-    if (current !== undefined) return this.unwrap(current);
+    const current = await this.#current(queries, organizationId);
+    if (current !== undefined) return current;
     await retireSpent(queries, organizationId, this.#maxSeals);
     await insertUnlessPresent(queries, this.#generate({ id: uuidv7(), purpose: 'organization', organizationId }));
-    const created = await takeSeal(queries, organizationId, this.#maxSeals);
+    const created = await this.#current(queries, organizationId);
     if (created === undefined) throw new Error('An organisation has no data key right after it was made');
-    return this.unwrap(created);
+    return created;
+  }
+
+  async #current(queries: Queries, organizationId: string): Promise<DataKey | undefined> {
+    const found = await takeSeal(queries, organizationId, this.#maxSeals);
+    if (found === undefined) return undefined;
+    try {
+      return this.unwrap(found);
+    } catch (error) {
+      // Another master key's data key is sound; it is this process that must not be sealing.
+      if (!(error instanceof DecryptionError) || error.reason === 'wrong_key') throw error;
+      await retire(queries, found.id);
+      this.#onDamaged(found.id);
+      return undefined;
+    }
   }
 
   /** @throws DecryptionError when it was wrapped by another master key, or altered */

@@ -24,7 +24,9 @@ export function documentation(endpoints: readonly Endpoint[]): Router {
     customSiteTitle: 'Key Service',
     swaggerOptions: { url: '/openapi.json', persistAuthorization: false },
   });
-  router.use('/docs', labelled('/docs'), readOnly, ...swaggerUi.serve, page);
+  router.use('/docs/package.json', (_request, _response, next) => next('router'));
+  router.use('/docs', labelled('/docs'), readOnly, unconditional, ...swaggerUi.serve);
+  router.get('/docs', page);
   return router;
 }
 
@@ -35,6 +37,12 @@ function labelled(route: string): RequestHandler {
     next();
   };
 }
+
+/** The file server answers a condition or a range that does not hold with an error; a whole document is right always. */
+const unconditional: RequestHandler = ({ headers }, _response, next) => {
+  for (const name of ['if-match', 'if-unmodified-since', 'range']) delete headers[name];
+  next();
+};
 
 const readOnly: RequestHandler = (request, response, next) => {
   if (READ_METHODS.includes(request.method)) next();

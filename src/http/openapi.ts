@@ -28,7 +28,7 @@ export function openApiDocument(endpoints: readonly Endpoint[]): object {
     description:
       "The key of one of the platform's own services. Also accepted in `X-API-Key` or `Authorization: Bearer`.",
   });
-  const problem = registry.register('Problem', problemSchema);
+  const problem = problemSchema.meta({ id: 'Problem' });
   for (const endpoint of endpoints) registry.registerPath(pathOf(endpoint, problem));
   return new OpenApiGeneratorV31(registry.definitions).generateDocument({
     openapi: '3.1.0',

@@ -33,6 +33,7 @@ export async function readInput(schemas: RequestSchemas, request: Request, respo
     const parsed = unsafe === null ? schema.safeParse(parts[part], { error: validationMessage }) : undefined;
     if (unsafe !== null) problems.push(unsafe);
     else if (parsed?.success) input[part] = parsed.data;
+    else if (part === 'body' && body === undefined) problems.push({ pointer: '', detail: 'needs a JSON body' });
     else problems.push(...(parsed?.error.issues ?? []).flatMap(toFields));
   }
   if (problems.length > 0) throw invalidRequest(problems);

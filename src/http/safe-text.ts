@@ -18,6 +18,7 @@ export function findUnsafeText(value: unknown): InvalidField | null {
       for (const [name, member] of Object.entries(value)) {
         if (!isSafe(name))
           return { pointer, detail: 'must not have a member with a NUL character or lone surrogate in its name' };
+        if (depth > 0 && name === '__proto__') return { pointer, detail: 'must not have a member named __proto__' };
         // Below the first level names are the caller's own, and may be anything; they are not sent back.
         open.push({ value: member, pointer: depth === 0 ? `/${publicName(name)}` : pointer, depth: depth + 1 });
       }

@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ServiceError } from '../errors.ts';
 import { problemOf } from './problem.ts';
@@ -12,37 +19,68 @@ const LIMITS_CHECKED_EVERY_MS = 1_000;
 /** Longer than the usual 60 s of load balancers, so that it is they who close an idle connection. */
 const KEEP_ALIVE_MS = 65_000;
 
+export interface HttpServerOptions {
+  errorDocsUrl: string;
+  /** Told the status of every answer to something that never became a request. */
+  onRefused: (status: number) => void;
+}
+
 /** Node's HTTP server with our limits, which answers what never becomes a request with a problem as well. */
-export function createHttpServer(app: RequestListener, errorDocsUrl: string): Server {
+export function createHttpServer(app: RequestListener, { errorDocsUrl, onRefused }: HttpServerOptions): Server {
   const server = createServer(
     {
+      requireHostHeader: false, // isProper looks
       maxHeaderSize: HEADER_LIMIT_BYTES,
       headersTimeout: HEADERS_LIMIT_MS,
       requestTimeout: REQUEST_LIMIT_MS,
       connectionsCheckingInterval: LIMITS_CHECKED_EVERY_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
-    app,
+    (request, response) => {
+      if (isProper(request)) app(request, response);
+      else refuseResponse(response);
+    },
   );
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuse(error, socket, errorDocsUrl));
+  // An expectation that we do not know may be ignored (RFC 9110 §10.1.1); Node would answer it before we see it.
+  server.on('checkExpectation', app);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    else refuseSocket(socket, refusal(error.code));
+  });
   return server;
+
+  function refuseResponse(response: ServerResponse): void {
+    const { status, headers, text } = problemText(refusal(undefined));
+    response.writeHead(status, headers).end(text);
+  }
+
+  /** Where Node has given up on the parser there is no response to write to, only the connection. */
+  function refuseSocket(socket: Duplex, error: ServiceError): void {
+    const { status, headers, text } = problemText(error);
+    const lines = Object.entries({ ...headers, Connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${text}`);
+  }
+
+  function problemText(error: ServiceError): { status: number; headers: Record<string, string>; text: string } {
+    const id = randomUUID();
+    const { status, headers, body } = problemOf(error, id, errorDocsUrl);
+    const text = JSON.stringify(body);
+    onRefused(status);
+    return {
+      status,
+      headers: { ...headers, 'X-Request-Id': id, 'Content-Length': `${Buffer.byteLength(text)}` },
+      text,
+    };
+  }
 }
 
-function refuse(error: NodeJS.ErrnoException, socket: Duplex, errorDocsUrl: string): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const id = randomUUID();
-  const { status, headers, body } = problemOf(refusal(error.code), id, errorDocsUrl);
-  const text = JSON.stringify(body);
-  const lines = Object.entries({
-    ...headers,
-    'X-Request-Id': id,
-    'Content-Length': String(Buffer.byteLength(text)),
-    Connection: 'close',
-  }).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${text}`);
+/**
+ * Two things of which Node and Express would make answers of their own: an HTTP/1.1 request without a Host (RFC 9112
+ * §3.2), and a target that is no URL.
+ */
+function isProper({ httpVersion, headers, url = '' }: IncomingMessage): boolean {
+  const hasHost = httpVersion !== '1.1' || headers.host !== undefined;
+  return hasHost && (url.startsWith('/') || url === '*' || URL.canParse(url));
 }
 
 function refusal(code: string | undefined): ServiceError {

@@ -14,6 +14,12 @@ export class Metrics {
     buckets: DURATION_BUCKETS,
     registers: [this.registry],
   });
+  readonly refusedRequests = new Counter({
+    name: 'key_service_http_refused_total',
+    help: 'What was not even a request: headers too large or too slow, malformed HTTP',
+    labelNames: ['status'] as const,
+    registers: [this.registry],
+  });
   readonly validations = new Counter({
     name: 'key_service_validations_total',
     help: 'API key validations by outcome',

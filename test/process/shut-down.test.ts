@@ -1,0 +1,136 @@
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type BuiltService, productionEnvironment, startBuiltService } from '../support/built-service.ts';
+import { newOrganization, SERVICE_KEY } from '../support/client.ts';
+import { execute } from '../support/database-server.ts';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+
+let database: TestDatabase;
+let environment: NodeJS.ProcessEnv;
+let service: BuiltService;
+beforeEach(async () => {
+  database = await createTestDatabase();
+  environment = { ...productionEnvironment(database.url), USAGE_FLUSH_MS: '600000' };
+  service = await startBuiltService(environment);
+});
+afterEach(async () => {
+  await service.end('SIGKILL');
+  await database.drop();
+});
+
+/** A request that the service has seen, and whose body is still on its way: in flight for as long as the test wants. */
+async function slowRequest(clerkOrgId = newOrganization()) {
+  const sent = request({
+    host: '127.0.0.1',
+    port: service.port,
+    method: 'POST',
+    path: '/internal/api-keys',
+    headers: {
+      'X-Service-Key': SERVICE_KEY,
+      'Content-Type': 'application/json',
+      'Transfer-Encoding': 'chunked',
+      Expect: '100-continue',
+    },
+  });
+  const answered = once(sent, 'response').then(([response]) => {
+    response.resume();
+    return response.statusCode;
+  });
+  answered.catch(() => {}); // for the tests in which it never is
+  sent.flushHeaders();
+  await once(sent, 'continue');
+  return { finish: () => sent.end(JSON.stringify({ clerkOrgId })), answered };
+}
+
+describe('SIGTERM', () => {
+  it('finishes what is in flight, asks new connections to close, and ends with 0', async () => {
+    const slow = await slowRequest();
+    const ended = service.end('SIGTERM');
+    await expect.poll(() => service.output()).toContain('"msg":"stopping"');
+    const late = await service.request('GET', '/health');
+    expect(late.status).toBe(200);
+    expect(late.headers.get('connection')).toBe('close');
+    expect((await service.request('GET', '/health/ready')).status).toBe(503);
+    slow.finish();
+    expect(await slow.answered).toBe(201);
+    expect(await ended).toEqual({ code: 0, signal: null });
+  });
+
+  it('does not wait for connections that are idle', async () => {
+    const idle = connect(service.port, '127.0.0.1');
+    await once(idle, 'connect');
+    const kept = new Agent({ keepAlive: true });
+    await new Promise<void>((resolve) => {
+      request({ host: '127.0.0.1', port: service.port, path: '/health', agent: kept }, (response) =>
+        response.resume().once('end', resolve),
+      ).end();
+    });
+    const began = performance.now();
+    expect((await service.end('SIGTERM')).code).toBe(0);
+    expect(performance.now() - began).toBeLessThan(3_000);
+    idle.destroy();
+    kept.destroy();
+  });
+
+  it('ends within ten seconds though a request never does', async () => {
+    await slowRequest();
+    const began = performance.now();
+    expect((await service.end('SIGTERM')).code).toBe(0);
+    expect(performance.now() - began).toBeLessThan(10_000);
+  });
+
+  it('writes what is in memory', async () => {
+    const org = newOrganization();
+    const { id, key } = await service.issueKey(org);
+    await service.asHolder(key, '/validate');
+    const read = () =>
+      execute<{ used: boolean }>(
+        database.url,
+        'select last_used_at is not null as used from key_service.api_keys where id = $1',
+        [id],
+      );
+    expect(await read()).toEqual([{ used: false }]);
+    await service.end('SIGTERM');
+    expect(await read()).toEqual([{ used: true }]);
+  });
+});
+
+describe('A second signal', () => {
+  it('changes nothing: Ctrl-C arrives once from the terminal and once from npm', async () => {
+    const slow = await slowRequest();
+    service.process.kill('SIGINT');
+    await expect.poll(() => service.output()).toContain('"msg":"stopping"');
+    const ended = service.end('SIGINT');
+    slow.finish();
+    expect(await slow.answered).toBe(201);
+    expect((await ended).code).toBe(0);
+  });
+});
+
+describe('kill -9 of the service', () => {
+  it('loses nothing that was acknowledged', async () => {
+    const org = newOrganization();
+    const issued: string[] = [];
+    const saved: string[] = [];
+    const load = Array.from({ length: 8 }, async (_, worker) => {
+      for (let round = 0; round < 500; round += 1) {
+        const provider = `provider-${worker}-${round}`;
+        const { key } = await service.issueKey(org);
+        issued.push(key);
+        if ((await service.saveProviderKey(org, provider, `not-a-real-key-${provider}`)).status === 201)
+          saved.push(provider);
+        if (issued.length === 40) service.process.kill('SIGKILL');
+      }
+    });
+    await Promise.allSettled(load);
+    expect(issued.length).toBeGreaterThanOrEqual(40);
+    service = await startBuiltService(environment);
+    for (const key of issued) expect((await service.asHolder(key, '/validate')).status).toBe(200);
+    for (const provider of saved) {
+      const { body } = await service.asService('GET', `/internal/keys/${provider}/decrypt?clerkOrgId=${org}`);
+      expect(body.key).toBe(`not-a-real-key-${provider}`);
+    }
+  });
+});
