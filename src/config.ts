@@ -55,7 +55,8 @@ const url = (protocols: readonly string[]) =>
 const variables = z.object({
   NODE_ENV: z.enum(['production', 'development', 'test']).default('production'),
   KEY_SERVICE_DATABASE_URL: url(['postgresql:', 'postgres:']).refine(
-    (value) => SSL_MODES.includes(new URL(value).searchParams.get('sslmode') ?? 'disable'),
+    // Every check runs, also after one that failed.
+    (value) => !URL.canParse(value) || SSL_MODES.includes(new URL(value).searchParams.get('sslmode') ?? 'disable'),
     { error: `must have an sslmode that is one of ${SSL_MODES.join(', ')}` },
   ),
   ENCRYPTION_KEY: z

@@ -5,7 +5,7 @@ import { DatabaseUnreachable } from './database/reach.ts';
 import { describeError } from './observability/describe-error.ts';
 import { type ErrorMonitor, noErrorMonitor } from './observability/error-monitor.ts';
 import { createLogger } from './observability/logger.ts';
-import { PortUnavailable, start } from './start.ts';
+import { PortUnavailable, type RunningService, start } from './start.ts';
 
 /** What an orchestrator usually waits before it kills. */
 const STOP_LIMIT_MS = 10_000;
@@ -13,16 +13,7 @@ const STOP_LIMIT_MS = 10_000;
 const { config, secrets } = readConfigurationOrExit();
 const logger = createLogger(config);
 const monitor = await openErrorMonitor(secrets.sentryDsn);
-const service = await start({ config, secrets, logger, monitor }).catch(async (error: unknown) => {
-  if (isExpected(error)) {
-    logger.fatal({ reason: error.name }, error.message);
-  } else {
-    logger.fatal({ error: describeError(error) }, 'Key Service could not start');
-    monitor.report({ error: describeError(error) });
-  }
-  await monitor.close(STOP_LIMIT_MS);
-  process.exit(1);
-});
+let service: RunningService | undefined;
 
 // The library leaves signals to us: it would exit at a second one, and npm passes on a Ctrl-C that the terminal has sent
 // to every process already.
@@ -33,7 +24,8 @@ const grace = closeWithGrace({ delay: STOP_LIMIT_MS, logger: false, skip: [...SI
     monitor.report({ error: describeError(err) });
   }
   logger.info('stopping');
-  await service.stop();
+  // Before it has started there is nothing to finish: an interrupted migration is rolled back by the database.
+  await service?.stop();
   logger.info('stopped');
 });
 let stopping = false;
@@ -43,6 +35,19 @@ for (const signal of SIGNALS) {
     stopping = true;
     grace.close();
   });
+}
+
+try {
+  service = await start({ config, secrets, logger, monitor });
+} catch (error) {
+  if (isExpected(error)) {
+    logger.fatal({ reason: error.name }, error.message);
+  } else {
+    logger.fatal({ error: describeError(error) }, 'Key Service could not start');
+    monitor.report({ error: describeError(error) });
+  }
+  await monitor.close(STOP_LIMIT_MS);
+  process.exit(1);
 }
 
 function readConfigurationOrExit() {

@@ -40,8 +40,7 @@ export function clerkClient({ secretKey, apiUrl, timeoutMs, onAnswer, onBreaker 
 
   async function ask(clerkOrgId: string): Promise<string | null> {
     const { data, totalCount } = await clerk.organizations.getOrganizationMembershipList({
-      // The SDK puts the id into the path as it is.
-      organizationId: encodeURIComponent(clerkOrgId),
+      organizationId: clerkOrgId,
       limit: MEMBERSHIPS_ASKED_FOR,
     });
     return totalCount === 1 ? (data[0]?.publicUserData?.userId ?? null) : null;
@@ -64,8 +63,8 @@ export function clerkClient({ secretKey, apiUrl, timeoutMs, onAnswer, onBreaker 
 /** An organisation that Clerk does not know is an answer, not a failure: it has no member. */
 function unlessUnknown(ask: SoleMemberQuery): SoleMemberQuery {
   return async (clerkOrgId) => {
-    // No id of Clerk's looks so, and in a path it would mean another resource.
-    if (/^\.{1,2}$/.test(clerkOrgId)) return null;
+    // The SDK puts the id into the path as it is, where anything else would mean another resource or be refused by it.
+    if (!/^[A-Za-z0-9_-]+$/.test(clerkOrgId)) return null;
     try {
       return await ask(clerkOrgId);
     } catch (error) {

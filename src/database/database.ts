@@ -26,11 +26,11 @@ export interface Database {
  * A dependency that is gone is answered within 2 s. A use case makes one trip to the database, so this is its
  * whole share; the limits below are what ends the work behind a trip that was given up.
  */
-const TRIP_LIMIT_MS = 1_800;
-const CONNECT_LIMIT_MS = 800;
-const STATEMENT_LIMIT_MS = 1_500;
+const TRIP_LIMIT_MS = 1_600;
+const CONNECT_LIMIT_MS = 700;
+const STATEMENT_LIMIT_MS = 1_400;
 /** The driver's own limit: it ends a statement whose answer never comes, on a connection that looks alive. */
-const ANSWER_LIMIT_MS = 1_700;
+const ANSWER_LIMIT_MS = 1_500;
 const LOCK_LIMIT_MS = 1_000;
 /** Far above any transaction here; it frees the locks of a replica that stalled in the middle of one. */
 const IDLE_IN_TRANSACTION_LIMIT_MS = 5_000;

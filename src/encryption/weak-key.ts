@@ -9,7 +9,7 @@ const FEWEST_DISTINCT_BYTES = 16;
  * of this project holds a value someone could copy is a test of its own (test/unit/documents.test.ts).
  */
 export function weakness(key: Buffer): string | null {
-  const steps = new Set(key.subarray(1).map((byte, index) => byte - (key[index] ?? 0)));
+  const steps = new Set(key.subarray(1).map((byte, index) => byte - key.readUInt8(index)));
   if (steps.size <= 1) return 'its bytes are all equal, or count up or down';
   if (new Set(key).size < FEWEST_DISTINCT_BYTES) return 'it repeats a pattern';
   return null;

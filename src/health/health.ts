@@ -25,7 +25,7 @@ interface Dependencies {
 }
 
 /** A load balancer's question has its answer well within the usual second. */
-const READINESS_LIMIT_MS = 900;
+const READINESS_LIMIT_MS = 750;
 
 /** Tells whether this replica can do its work now. Questions that come at once share one look. */
 export class Health {

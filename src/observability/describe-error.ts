@@ -32,10 +32,11 @@ function systemCode(error: Error): { code?: string } {
 
 const OWN_FRAME = /^ {4}at (?:async )?(?:new )?(?:(\S+) )?.*[/\\](?:src|dist)[/\\]([\w/\\-]+)\.[jt]s:(\d+):\d+\)?$/;
 
-function originOf(error: Error): string | undefined {
-  // A message may span lines and look like frames; the frames come after it.
-  const messageEnd = error.stack?.indexOf(error.message) ?? -1;
-  const frames = error.stack?.slice(Math.max(messageEnd, 0) + error.message.length).split('\n') ?? [];
+function originOf({ stack = '', message }: Error): string | undefined {
+  // A message may span lines and look like frames; the frames come after it. One that was changed since cannot be told.
+  const messageAt = stack.indexOf(message);
+  if (messageAt < 0) return undefined;
+  const frames = stack.slice(messageAt + message.length).split('\n');
   for (const frame of frames) {
     const [, name, module, line] = OWN_FRAME.exec(frame) ?? [];
     if (module !== undefined && !frame.includes('node_modules')) {

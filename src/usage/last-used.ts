@@ -21,7 +21,8 @@ export class LastUsed {
   }
 
   record(id: string, at: Date): void {
-    this.#pending.set(id, at);
+    const known = this.#pending.get(id);
+    if (known === undefined || known < at) this.#pending.set(id, at);
   }
 
   start(intervalMs: number): void {
@@ -48,16 +49,10 @@ export class LastUsed {
       try {
         await this.#write(batch);
       } catch (error) {
-        this.#keep(uses.slice(start));
+        for (const { id, at } of uses.slice(start)) this.record(id, at);
         this.#onFailure(error);
         return;
       }
-    }
-  }
-
-  #keep(uses: { id: string; at: Date }[]): void {
-    for (const { id, at } of uses) {
-      if (!this.#pending.has(id)) this.#pending.set(id, at);
     }
   }
 }

@@ -58,6 +58,12 @@ describe('SIGTERM', () => {
     expect(await ended).toEqual({ code: 0, signal: null });
   });
 
+  it('is graceful from the very moment at which the service says that it is ready', async () => {
+    const fresh = await startBuiltService(environment);
+    expect(await fresh.end('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(fresh.output()).toContain('"msg":"stopped"');
+  });
+
   it('does not wait for connections that are idle', async () => {
     const idle = connect(service.port, '127.0.0.1');
     await once(idle, 'connect');

@@ -24,16 +24,22 @@ export interface TestService extends Client {
 interface Options {
   environment?: NodeJS.ProcessEnv;
   monitor?: ErrorMonitor;
+  /** Leads the service to its database another way, through a proxy say. */
+  leadDatabase?: (url: string) => Promise<string>;
 }
 
 /** The service as it ships, listening on a port of its own, on a database of its own. */
-export async function startService({ environment = {}, monitor = noErrorMonitor }: Options = {}): Promise<TestService> {
+export async function startService({
+  environment = {},
+  monitor = noErrorMonitor,
+  leadDatabase = async (url) => url,
+}: Options = {}): Promise<TestService> {
   const database = await createTestDatabase();
   const variables = {
     NODE_ENV: 'test',
     HOST: '127.0.0.1',
     PORT: '0',
-    KEY_SERVICE_DATABASE_URL: database.url,
+    KEY_SERVICE_DATABASE_URL: await leadDatabase(database.url),
     KEY_SERVICE_API_KEY: SERVICE_KEY,
     ENCRYPTION_KEY: randomBytes(32).toString('hex'),
     USAGE_FLUSH_MS: '50',

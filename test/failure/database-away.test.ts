@@ -1,0 +1,126 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { newOrganization } from '../support/client.ts';
+import { startService, type TestService } from '../support/service.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+
+/** What callers are promised when the database is gone; the rest is room for a busy machine. */
+const VALIDATION_LIMIT_MS = 1_000;
+const OTHER_LIMIT_MS = 2_000;
+
+let proxy: TcpProxy;
+let service: TestService;
+let key: string;
+const org = newOrganization();
+beforeAll(async () => {
+  service = await startService({
+    async leadDatabase(url) {
+      proxy = await startTcpProxy(url);
+      return proxy.through(url);
+    },
+  });
+  ({ key } = await service.issueKey(org));
+  await service.saveProviderKey(org, 'anthropic', 'sk-ant-not-a-real-key-0000');
+});
+afterEach(async () => {
+  proxy.restore();
+  await expect.poll(() => works(), { timeout: 10_000 }).toBe(true);
+});
+afterAll(async () => {
+  await service.stop();
+  await proxy.close();
+});
+
+async function works(): Promise<boolean> {
+  return (
+    (await service.asHolder(key, '/validate')).status === 200 &&
+    (await service.request('GET', '/health/ready')).status === 200
+  );
+}
+
+async function timed<T>(work: Promise<T>): Promise<{ answer: T; tookMs: number }> {
+  const began = performance.now();
+  return { answer: await work, tookMs: performance.now() - began };
+}
+
+/** Every use case that needs the database, once each and all at once. */
+function everything() {
+  const as = service.asService;
+  return [
+    as('POST', '/internal/api-keys', { clerkOrgId: org }),
+    as('GET', `/internal/api-keys?clerkOrgId=${org}`),
+    as('GET', `/internal/api-keys/00000000-0000-7000-8000-000000000000?clerkOrgId=${org}`),
+    as('DELETE', `/internal/api-keys/00000000-0000-7000-8000-000000000000?clerkOrgId=${org}`),
+    as('POST', '/internal/keys', { clerkOrgId: org, provider: 'openai', apiKey: 'sk-not-a-real-key-00000000' }),
+    as('GET', `/internal/keys?clerkOrgId=${org}`),
+    as('GET', `/internal/keys/anthropic/decrypt?clerkOrgId=${org}`),
+    as('DELETE', `/internal/keys/never-stored?clerkOrgId=${org}`),
+  ];
+}
+
+describe.each([
+  ['refuses connections', () => proxy.cut()],
+  ['answers nothing any more on connections that look alive', () => proxy.stall()],
+] as const)('While the database %s', (_, takeAway) => {
+  it('a validation is a 503 within a second, and never a 401', async () => {
+    takeAway();
+    const validations = await Promise.all(Array.from({ length: 30 }, () => timed(service.asHolder(key, '/validate'))));
+    for (const { answer, tookMs } of validations) {
+      expect(answer.status).toBe(503);
+      expect(answer.body.code).toBe('database_unavailable');
+      expect(answer.headers.get('retry-after')).toBe('1');
+      expect(tookMs).toBeLessThan(VALIDATION_LIMIT_MS);
+    }
+  });
+
+  it('everything else is a 503 within two seconds', async () => {
+    takeAway();
+    for (const { answer, tookMs } of await Promise.all(everything().map(timed))) {
+      expect(answer.status).toBe(503);
+      expect(tookMs).toBeLessThan(OTHER_LIMIT_MS);
+    }
+  });
+
+  it('the process lives and is not ready', async () => {
+    takeAway();
+    expect((await service.request('GET', '/health')).status).toBe(200);
+    const { answer, tookMs } = await timed(service.request('GET', '/health/ready'));
+    expect(answer.status).toBe(503);
+    expect(answer.body.checks).toMatchObject({ database: 'unavailable', clerk: 'disabled' });
+    expect(tookMs).toBeLessThan(VALIDATION_LIMIT_MS);
+  });
+
+  it('who is refused without a look at the database still is', async () => {
+    takeAway();
+    expect((await service.request('GET', '/validate')).status).toBe(401);
+    expect((await service.request('GET', '/internal/keys')).status).toBe(401);
+  });
+});
+
+describe('While the database is slow', () => {
+  it('a statement that waits for a lock gives up within the limit and leaves nothing half done', async () => {
+    const before = await service.sql('select version from key_service.provider_keys');
+    const blocked = service.sql(
+      `begin; select * from key_service.provider_keys for update; select pg_sleep(3); commit`,
+    );
+    await expect
+      .poll(() =>
+        service.sql("select 1 from pg_stat_activity where query like '%pg_sleep(3)%' and pid <> pg_backend_pid()"),
+      )
+      .not.toHaveLength(0);
+    const { answer, tookMs } = await timed(service.saveProviderKey(org, 'anthropic', 'sk-ant-another-fake-key-0000'));
+    expect(answer.status).toBe(503);
+    expect(tookMs).toBeLessThan(OTHER_LIMIT_MS);
+    await blocked;
+    expect(await service.sql('select version from key_service.provider_keys')).toEqual(before);
+  });
+
+  it('connections that hang are not given to the next request', async () => {
+    proxy.stall();
+    await Promise.all(everything());
+    proxy.restore();
+    // The pool may hold connections that were stalled; each of them is let go of after one use at most.
+    await expect.poll(() => works(), { timeout: 5_000 }).toBe(true);
+    const after = await Promise.all(Array.from({ length: 40 }, () => service.asHolder(key, '/validate')));
+    expect(after.filter(({ status }) => status !== 200).length).toBeLessThanOrEqual(10);
+  });
+});

@@ -1,0 +1,134 @@
+import { inspect } from 'node:util';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config.ts';
+import { DEVELOPMENT, MASTER_KEY, messageOf, PRODUCTION, problemsOf } from './environment.ts';
+
+const DATABASE_URL = PRODUCTION.KEY_SERVICE_DATABASE_URL;
+
+describe('an invalid variable', () => {
+  it.each([
+    ['NODE_ENV', ['staging', 'Production', 'prod']],
+    ['KEY_SERVICE_DATABASE_URL', ['database', 'mysql://u:p@h/d', 'https://h/d', `${DATABASE_URL}?sslmode=yes`]],
+    ['ENCRYPTION_KEY', ['abc', MASTER_KEY.slice(1), `${MASTER_KEY}0`, `g${MASTER_KEY.slice(1)}`, `0x${MASTER_KEY}`]],
+    ['CLERK_API_URL', ['clerk', 'ftp://clerk.example', 'clerk.example']],
+    ['SENTRY_DSN', ['sentry', 'file:///etc/passwd']],
+    ['ERROR_DOCS_URL', ['errors', 'javascript:alert(1)']],
+    ['PORT', ['-1', '65536', '3001.5', '1e3', '0x10', 'http', '3001 3002', '99999999999999999999']],
+    ['METRICS_PORT', ['-1', '65536', 'off']],
+    ['CLERK_TIMEOUT_MS', ['0', '-5', '1.5', '2147483648', 'soon']],
+    ['CLERK_STALE_MAX_MS', ['0', '2147483648', 'Infinity']],
+    ['USAGE_FLUSH_MS', ['0', '2147483648']],
+    ['LOG_LEVEL', ['verbose', 'INFO', 'trace']],
+    ['DOCS_ENABLED', ['yes', '1', 'TRUE']],
+    ['API_KEY_PREFIX', ['K', 'ks_', '1ks', 'a'.repeat(17), 'k-s', 'ks.*']],
+    ['DATABASE_POOL_MAX', ['0', '1', '1001', 'many']],
+  ])('is refused by its name, with one problem: %s', (name, values) => {
+    for (const value of values) {
+      const problems = problemsOf({ ...PRODUCTION, [name]: value });
+      expect(problems, value).toHaveLength(1);
+      expect(problems[0]?.startsWith(`${name} `), value).toBe(true);
+    }
+  });
+
+  it.each([
+    ['PORT', ['0', '1', '65535']],
+    ['CLERK_TIMEOUT_MS', ['1', '2147483647']],
+    ['DATABASE_POOL_MAX', ['2', '1000']],
+    ['API_KEY_PREFIX', ['a', 'ks2', 'a'.repeat(16)]],
+    ['LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']],
+    ['KEY_SERVICE_DATABASE_URL', [DATABASE_URL, DATABASE_URL.replace('postgresql', 'postgres')]],
+  ])('is none at the limits of %s', (name, values) => {
+    expect(values.map((value) => messageOf({ ...PRODUCTION, [name]: value }))).toEqual(values.map(() => ''));
+  });
+
+  it('is no sslmode that PostgreSQL or its driver knows', () => {
+    const modes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
+    for (const mode of modes) {
+      expect(messageOf({ ...PRODUCTION, KEY_SERVICE_DATABASE_URL: `${DATABASE_URL}?sslmode=${mode}` }), mode).toBe('');
+    }
+  });
+});
+
+describe('in production', () => {
+  it.each(['KEY_SERVICE_API_KEY', 'KEY_SERVICE_API_KEY_PREVIOUS'])('%s has at least sixteen characters', (name) => {
+    expect(problemsOf({ ...PRODUCTION, [name]: 'x'.repeat(15) })).toEqual([`${name} must have at least 16 characters`]);
+    expect(messageOf({ ...PRODUCTION, [name]: 'x'.repeat(16) })).toBe('');
+    expect(messageOf({ ...DEVELOPMENT, [name]: 'x' })).toBe('');
+  });
+
+  it('white space does not make a service key long enough', () => {
+    expect(problemsOf({ ...PRODUCTION, KEY_SERVICE_API_KEY: `${' '.repeat(16)}short` })).toHaveLength(1);
+  });
+
+  it.each([
+    ['all bytes equal', '00'.repeat(32)],
+    ['counting up', Buffer.from(Array.from({ length: 32 }, (_, index) => index)).toString('hex')],
+    ['counting down', Buffer.from(Array.from({ length: 32 }, (_, index) => 255 - index)).toString('hex')],
+    ['a repeated pattern', 'DEADBEEF'.repeat(8)],
+  ])('a weak ENCRYPTION_KEY is refused, and only there: %s', (_what, weak) => {
+    expect(problemsOf({ ...PRODUCTION, ENCRYPTION_KEY: weak })).toEqual([
+      expect.stringMatching(/^ENCRYPTION_KEY is too weak for production/),
+    ]);
+    expect(messageOf({ ...DEVELOPMENT, ENCRYPTION_KEY: weak })).toBe('');
+    expect(messageOf({ ...DEVELOPMENT, NODE_ENV: 'test', ENCRYPTION_KEY: weak })).toBe('');
+  });
+
+  it('is what is checked when NODE_ENV is empty or not set', () => {
+    expect(problemsOf({ ...PRODUCTION, NODE_ENV: ' ', CLERK_SECRET_KEY: '' })).toHaveLength(1);
+    expect(problemsOf({ ...PRODUCTION, NODE_ENV: undefined, CLERK_SECRET_KEY: '' })).toHaveLength(1);
+  });
+});
+
+describe('the message about a bad configuration', () => {
+  const CANARY = 'canary8f3b';
+  const value = fc.oneof(
+    fc.tuple(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' })).map((parts) => parts.join(CANARY)),
+    fc.constantFrom(
+      CANARY,
+      `postgresql://user:${CANARY}@host/db?sslmode=${CANARY}`,
+      `postgresql://user:${CANARY}@host:bad/db`,
+      `https://${CANARY}@host:99999/1`,
+      `http://${CANARY}/`,
+      `${CANARY}${'0'.repeat(54)}`,
+      `1${CANARY}`,
+    ),
+  );
+  const names = [
+    ...[
+      'NODE_ENV',
+      'KEY_SERVICE_DATABASE_URL',
+      'ENCRYPTION_KEY',
+      'KEY_SERVICE_API_KEY',
+      'KEY_SERVICE_API_KEY_PREVIOUS',
+    ],
+    ...['CLERK_SECRET_KEY', 'CLERK_API_URL', 'CLERK_TIMEOUT_MS', 'CLERK_STALE_MAX_MS', 'SENTRY_DSN', 'HOST', 'PORT'],
+    ...['METRICS_HOST', 'METRICS_PORT', 'LOG_LEVEL', 'DOCS_ENABLED', 'ERROR_DOCS_URL', 'API_KEY_PREFIX'],
+    ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS'],
+  ];
+  const environments = fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] });
+
+  it('never holds any part of a value, nor does the error around it', () => {
+    let refused = 0;
+    fc.assert(
+      fc.property(environments, fc.constantFrom({}, PRODUCTION, DEVELOPMENT), (broken, base) => {
+        try {
+          loadConfig({ ...base, ...broken });
+        } catch (error) {
+          refused += 1;
+          expect(inspect(error, { depth: null, showHidden: true })).not.toContain(CANARY);
+        }
+      }),
+    );
+    expect(refused).toBeGreaterThan(50);
+  });
+
+  it('names each problem once', () => {
+    fc.assert(
+      fc.property(environments, (environment) => {
+        const problems = problemsOf(environment);
+        expect(new Set(problems).size).toBe(problems.length);
+      }),
+    );
+  });
+});

@@ -1,0 +1,135 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { databaseUrlOf, loadConfig } from '../../src/config.ts';
+import { DEVELOPMENT, MASTER_KEY, messageOf, PRODUCTION, problemsOf, REQUIRED } from './environment.ts';
+
+describe('a good configuration', () => {
+  it('needs three variables in development, and has documented defaults for the rest', () => {
+    const { config, secrets } = loadConfig(DEVELOPMENT);
+    expect(config).toMatchObject({
+      environment: 'development',
+      host: '0.0.0.0',
+      port: 3001,
+      apiKeyPrefix: 'ks',
+      docsEnabled: true,
+      logLevel: 'info',
+      metrics: null,
+      clerk: { apiUrl: null, timeoutMs: 800, staleMaxMs: 3_600_000 },
+    });
+    expect(secrets).toEqual({
+      databaseUrl: DEVELOPMENT.KEY_SERVICE_DATABASE_URL,
+      encryptionKey: Buffer.from(MASTER_KEY, 'hex'),
+      serviceKeys: [DEVELOPMENT.KEY_SERVICE_API_KEY],
+      clerkSecretKey: null,
+      sentryDsn: null,
+    });
+  });
+
+  it('needs four in production, which is also what no NODE_ENV means', () => {
+    expect(loadConfig(PRODUCTION).config.environment).toBe('production');
+    expect(loadConfig({ ...PRODUCTION, NODE_ENV: undefined }).config.environment).toBe('production');
+  });
+
+  it('takes every variable that may be set', () => {
+    const { config, secrets } = loadConfig({
+      ...PRODUCTION,
+      KEY_SERVICE_API_KEY_PREVIOUS: 'the-previous-fake-service-key',
+      CLERK_API_URL: 'http://127.0.0.1:9',
+      CLERK_TIMEOUT_MS: '200',
+      CLERK_STALE_MAX_MS: '1000',
+      SENTRY_DSN: 'https://public@sentry.example/1',
+      HOST: '127.0.0.1',
+      PORT: '4000',
+      METRICS_HOST: '0.0.0.0',
+      METRICS_PORT: '9100',
+      LOG_LEVEL: 'warn',
+      DOCS_ENABLED: 'false',
+      API_KEY_PREFIX: 'acme',
+    });
+    expect(config).toMatchObject({
+      host: '127.0.0.1',
+      port: 4000,
+      apiKeyPrefix: 'acme',
+      docsEnabled: false,
+      logLevel: 'warn',
+      metrics: { host: '0.0.0.0', port: 9100 },
+      clerk: { apiUrl: 'http://127.0.0.1:9', timeoutMs: 200, staleMaxMs: 1_000 },
+    });
+    expect(secrets).toMatchObject({
+      serviceKeys: [PRODUCTION.KEY_SERVICE_API_KEY, 'the-previous-fake-service-key'],
+      clerkSecretKey: 'sk_test_not_a_real_key',
+      sentryDsn: 'https://public@sentry.example/1',
+    });
+  });
+
+  it('listens for metrics on loopback alone unless told otherwise', () => {
+    expect(loadConfig({ ...PRODUCTION, METRICS_PORT: '9100' }).config.metrics).toEqual({
+      host: '127.0.0.1',
+      port: 9100,
+    });
+  });
+
+  it('takes white space around a value for no part of it', () => {
+    const padded = Object.entries(PRODUCTION).map(([name, value]) => [name, ` \t${value}\r\n`]);
+    expect(loadConfig(Object.fromEntries(padded))).toEqual(loadConfig(PRODUCTION));
+  });
+
+  it('takes an empty value, or one of white space, for a missing one', () => {
+    const config = loadConfig({ ...PRODUCTION, PORT: '', METRICS_PORT: ' ', SENTRY_DSN: '\t', HOST: '' });
+    expect(config).toEqual(loadConfig(PRODUCTION));
+  });
+
+  it('does not mind variables that are not its own', () => {
+    expect(loadConfig({ ...PRODUCTION, PATH: '/bin', npm_config_x: 'y' })).toEqual(loadConfig(PRODUCTION));
+  });
+
+  it('takes a master key in either case', () => {
+    const upper = loadConfig({ ...PRODUCTION, ENCRYPTION_KEY: MASTER_KEY.toUpperCase() });
+    expect(upper.secrets.encryptionKey).toEqual(Buffer.from(MASTER_KEY, 'hex'));
+  });
+
+  it('keeps every secret apart from what may be printed', () => {
+    const { config } = loadConfig({ ...PRODUCTION, SENTRY_DSN: 'https://public@sentry.example/1' });
+    const printed = inspect(config, { depth: null });
+    for (const name of REQUIRED) expect(printed).not.toContain(PRODUCTION[name]);
+    expect(printed).not.toContain('sentry.example');
+  });
+});
+
+describe('a missing variable', () => {
+  it.each(REQUIRED)('stops production when it is %s, with one problem that says what it is', (name) => {
+    const problems = problemsOf({ ...PRODUCTION, [name]: undefined });
+    expect(problems).toEqual([expect.stringMatching(new RegExp(`^${name} is missing: .{20}`))]);
+    expect(problemsOf({ ...PRODUCTION, [name]: '' })).toEqual(problems);
+    expect(problemsOf({ ...PRODUCTION, [name]: ' \n' })).toEqual(problems);
+  });
+
+  it('is named with all the others at once', () => {
+    expect(problemsOf({}).map((problem) => problem.split(' ')[0])).toEqual(expect.arrayContaining([...REQUIRED]));
+    expect(problemsOf({})).toHaveLength(REQUIRED.length);
+  });
+
+  it.each(['development', 'test'])('may be CLERK_SECRET_KEY in %s, and no other', (environment) => {
+    expect(problemsOf({ NODE_ENV: environment })).toHaveLength(REQUIRED.length - 1);
+    expect(messageOf({ NODE_ENV: environment })).not.toContain('CLERK_SECRET_KEY');
+  });
+
+  it('is named beside those that are invalid', () => {
+    const message = messageOf({ ...PRODUCTION, KEY_SERVICE_API_KEY: undefined, PORT: 'x', ENCRYPTION_KEY: 'short' });
+    for (const name of ['KEY_SERVICE_API_KEY is missing', 'PORT must', 'ENCRYPTION_KEY must']) {
+      expect(message).toContain(name);
+    }
+  });
+});
+
+describe('databaseUrlOf', () => {
+  it('needs nothing but the database', () => {
+    const url = PRODUCTION.KEY_SERVICE_DATABASE_URL;
+    expect(databaseUrlOf({ KEY_SERVICE_DATABASE_URL: ` ${url} ` })).toBe(url);
+  });
+
+  it('refuses a missing or invalid one by name', () => {
+    expect(() => databaseUrlOf({})).toThrow(/KEY_SERVICE_DATABASE_URL is missing/);
+    expect(() => databaseUrlOf({ KEY_SERVICE_DATABASE_URL: 'mysql://x' })).toThrow(/KEY_SERVICE_DATABASE_URL must/);
+  });
+});

@@ -1,0 +1,19 @@
+import { DecryptionError, type DecryptionFailure } from '../../../src/encryption/decryption-error.ts';
+
+/** Why something did not open; null when it opened. Any other error than a DecryptionError is the test's failure. */
+export function reasonOf(attempt: () => unknown): DecryptionFailure | null {
+  try {
+    attempt();
+    return null;
+  } catch (error) {
+    if (error instanceof DecryptionError) return error.reason;
+    throw error;
+  }
+}
+
+/** A copy with one bit turned over. */
+export function flipBit(bytes: Buffer, bit: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy.writeUInt8(copy.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+  return copy;
+}

@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ENVIRONMENTS, generateKey, hashKey, isForged } from '../../src/api-keys/key-format.ts';
+
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const secretOf = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes));
+const replaceAt = (text: string, at: number, character: string) => text.slice(0, at) + character + text.slice(at + 1);
+
+/** The digits of base 62, read back. */
+function numberOf(text: string): bigint {
+  return [...text].reduce((value, digit) => value * 62n + BigInt(ALPHABET.indexOf(digit)), 0n);
+}
+
+describe('a new key', () => {
+  it.each(ENVIRONMENTS)('has the documented shape in the environment %s', (environment) => {
+    const { key } = generateKey('ks', environment);
+    expect(key).toMatch(new RegExp(`^ks_${environment}_[0-9A-Za-z]{49}$`));
+  });
+
+  it('exists for live and test and nothing else', () => {
+    expect(ENVIRONMENTS).toEqual(['live', 'test']);
+  });
+
+  it('is well-formed and distinct 10,000 times over', () => {
+    const keys = Array.from({ length: 10_000 }, () => generateKey('ks', 'live').key);
+    expect(new Set(keys).size).toBe(10_000);
+    expect(keys.filter((key) => !/^ks_live_[0-9A-Za-z]{49}$/.test(key) || isForged('ks', key))).toEqual([]);
+  });
+
+  // Computed outside this project's code. In two parts, so that no file holds a key.
+  it.each([
+    { prefix: 'ks', environment: 'live' as const, byte: 0x00, body: '0'.repeat(43), checksum: '28nLI8' },
+    {
+      prefix: 'ks',
+      environment: 'test' as const,
+      byte: 0xff,
+      body: 'yhjskwdA6OZ1AL1YmHWZWm8LLG7HjnuCA2j5rOw8Xp1',
+      checksum: '3cpORk',
+    },
+    {
+      prefix: 'acme',
+      environment: 'live' as const,
+      byte: 0x01,
+      body: '0El6XFXwsUFD8J2vGxsaboW7rZYnQRBP5d9erwRwd29',
+      checksum: '3FqTib',
+    },
+  ])('of known bits has the known text and checksum: $prefix $environment $byte', (known) => {
+    const { key } = generateKey(known.prefix, known.environment, Buffer.alloc(32, known.byte));
+    expect(key).toBe(`${known.prefix}_${known.environment}_${known.body}${known.checksum}`);
+  });
+
+  it('carries all 256 bits of its secret', () => {
+    fc.assert(
+      fc.property(secretOf, (secret) => {
+        const { key } = generateKey('ks', 'live', secret);
+        expect(numberOf(key.slice('ks_live_'.length, -6)).toString(16).padStart(64, '0')).toBe(secret.toString('hex'));
+      }),
+    );
+  });
+
+  it('ends in the CRC-32 of everything before', () => {
+    fc.assert(
+      fc.property(secretOf, (secret) => {
+        const { key } = generateKey('ks', 'test', secret);
+        expect(numberOf(key.slice(-6))).toBe(BigInt(crc32(key.slice(0, -6))));
+      }),
+    );
+  });
+
+  it('may be recognised by its readable start, its last four characters, and its SHA-256', () => {
+    const { key, keyPrefix, last4, hash } = generateKey('acme', 'test');
+    expect(keyPrefix).toBe(key.slice(0, 'acme_test_'.length + 4));
+    expect(last4).toBe(key.slice(-4));
+    expect(hash).toEqual(createHash('sha256').update(key).digest());
+  });
+
+  it('keeps at least 39 characters of its secret to itself', () => {
+    const { key, keyPrefix, last4 } = generateKey('ks', 'live');
+    expect(key.length - keyPrefix.length - last4.length).toBe(39 + 2);
+  });
+});
+
+describe('hashKey', () => {
+  it('is the SHA-256 of the UTF-8 text, so that keys issued elsewhere can be imported by their hash', () => {
+    const published = ['ba7816bf8f01cfea414140de5dae2223', 'b00361a396177a9cb410ff61f20015ad'].join('');
+    expect(hashKey('abc').toString('hex')).toBe(published);
+    expect(hashKey('é')).toEqual(createHash('sha256').update(Buffer.of(0xc3, 0xa9)).digest());
+  });
+});
+
+describe('isForged', () => {
+  const genuine = () => generateKey('ks', 'live', Buffer.alloc(32, 0x3c)).key;
+  const secretStart = 'ks_live_'.length;
+
+  it('never judges a genuine key', () => {
+    fc.assert(
+      fc.property(
+        secretOf,
+        fc.constantFrom(...ENVIRONMENTS),
+        fc.constantFrom('ks', 'a', 'acme9'),
+        (secret, env, prefix) => {
+          expect(isForged(prefix, generateKey(prefix, env, secret).key)).toBe(false);
+        },
+      ),
+    );
+  });
+
+  it('catches every key that differs in one character', () => {
+    const key = genuine();
+    for (let at = secretStart; at < key.length; at += 1) {
+      const mistyped = [...ALPHABET].filter((c) => c !== key[at]).map((c) => replaceAt(key, at, c));
+      expect(mistyped.filter((other) => !isForged('ks', other))).toEqual([]);
+      expect(mistyped).toHaveLength(61);
+    }
+  });
+
+  it('catches two neighbours that changed places', () => {
+    const key = genuine();
+    for (let at = secretStart; at < key.length - 1; at += 1) {
+      const swapped = key.slice(0, at) + key.charAt(at + 1) + key.charAt(at) + key.slice(at + 2);
+      expect(isForged('ks', swapped)).toBe(swapped !== key);
+    }
+  });
+
+  it('catches a live key that is passed off as a test key', () => {
+    expect(isForged('ks', genuine().replace('_live_', '_test_'))).toBe(true);
+  });
+
+  it('catches made-up keys', () => {
+    const madeUp = fc.string({ unit: fc.constantFrom(...ALPHABET), minLength: 49, maxLength: 49 });
+    fc.assert(
+      fc.property(madeUp, (text) => {
+        expect(isForged('ks', `ks_live_${text}`)).toBe(true);
+      }),
+    );
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['a key of another service', 'sk_test_not_a_real_key'],
+    ['another prefix', `other${mistyped().slice(2)}`],
+    ['the prefix in capitals', mistyped().replace('ks', 'KS')],
+    ['another environment', mistyped().replace('_live_', '_prod_')],
+    ['a character too few', mistyped().slice(0, -1)],
+    ['a character too many', `${mistyped()}0`],
+    ['something before it', `x${mistyped()}`],
+    ['a line feed after it', `${mistyped()}\n`],
+    ['a character outside base 62', replaceAt(mistyped(), secretStart + 9, '-')],
+    ['a letter outside ASCII', replaceAt(mistyped(), secretStart + 9, 'é')],
+  ])('does not judge what has another shape, which may have been imported: %s', (_what, text) => {
+    expect(isForged('ks', text)).toBe(false);
+  });
+
+  it('judges keys of the configured prefix only', () => {
+    const forged = replaceAt(generateKey('acme', 'live', Buffer.alloc(32, 1)).key, 20, '!').replace('!', 'z');
+    expect(isForged('acme', forged)).toBe(true);
+    expect(isForged('ks', forged)).toBe(false);
+    expect(isForged('acme', mistyped())).toBe(false);
+    expect(isForged('acme', forged)).toBe(true);
+  });
+
+  /** Of the right shape, with a checksum that is wrong. */
+  function mistyped(): string {
+    return `ks_live_${'0'.repeat(43)}000000`;
+  }
+});
