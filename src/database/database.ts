@@ -57,8 +57,11 @@ export function openDatabase({ url, poolMax, onIdleConnectionLost }: DatabaseOpt
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_LIMIT_MS,
     keepAlive: true,
   });
-  // Stays attached for good: without a listener a lost idle connection would end the process.
+  // Both stay attached for good: an error event that nobody listens to would end the process. The pool speaks for its
+  // idle connections; one that is lost between two statements of a transaction speaks for itself, and the next statement
+  // on it fails.
   pool.on('error', onIdleConnectionLost);
+  pool.on('connect', (client) => client.on('error', () => {}));
   const queries = drizzle(pool);
 
   return {
