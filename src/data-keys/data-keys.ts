@@ -18,6 +18,9 @@ import type { WrappedDataKey } from './wrapped-data-key.ts';
 /** With random 96-bit IVs one AES-GCM key may seal at most 2^32 times (NIST SP 800-38D §8.3). */
 const MAX_SEALS = 2 ** 32;
 
+/** A new key that another replica made may be spent before it is our turn; one that we made is ours alone. */
+const MOST_ATTEMPTS = 20;
+
 /** The master key does not open what the database holds. Safe to print: fingerprints and counts. */
 export class MasterKeyMismatch extends Error {
   override readonly name = 'MasterKeyMismatch';
@@ -42,13 +45,13 @@ export class DataKeys {
    * stores the secret, once per secret.
    */
   async forSealing(queries: Queries, organizationId: string): Promise<DataKey> {
-    const current = await this.#current(queries, organizationId);
-    if (current !== undefined) return current;
-    await retireSpent(queries, organizationId, this.#maxSeals);
-    await insertUnlessPresent(queries, this.#generate({ id: uuidv7(), purpose: 'organization', organizationId }));
-    const created = await this.#current(queries, organizationId);
-    if (created === undefined) throw new Error('An organisation has no data key right after it was made');
-    return created;
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
+      const current = await this.#current(queries, organizationId);
+      if (current !== undefined) return current;
+      await retireSpent(queries, organizationId, this.#maxSeals);
+      await insertUnlessPresent(queries, this.#generate({ id: uuidv7(), purpose: 'organization', organizationId }));
+    }
+    throw new Error('An organisation has no data key though one was made');
   }
 
   async #current(queries: Queries, organizationId: string): Promise<DataKey | undefined> {
