@@ -54,11 +54,19 @@ const url = (protocols: readonly string[]) =>
 
 const variables = z.object({
   NODE_ENV: z.enum(['production', 'development', 'test']).default('production'),
-  KEY_SERVICE_DATABASE_URL: url(['postgresql:', 'postgres:']).refine(
-    // Every check runs, also after one that failed.
-    (value) => !URL.canParse(value) || SSL_MODES.includes(new URL(value).searchParams.get('sslmode') ?? 'disable'),
-    { error: `must have an sslmode that is one of ${SSL_MODES.join(', ')}` },
-  ),
+  KEY_SERVICE_DATABASE_URL: url(['postgresql:', 'postgres:'])
+    .refine(
+      // Every check runs, also after one that failed.
+      (value) => !URL.canParse(value) || SSL_MODES.includes(new URL(value).searchParams.get('sslmode') ?? 'disable'),
+      { error: `must have an sslmode that is one of ${SSL_MODES.join(', ')}` },
+    )
+    .refine(
+      (value) =>
+        !URL.canParse(value) ||
+        new URL(value).searchParams.get('sslmode') !== 'verify-ca' ||
+        new URL(value).searchParams.has('sslrootcert'),
+      { error: 'must have an sslrootcert beside sslmode=verify-ca: the authority to verify with' },
+    ),
   ENCRYPTION_KEY: z
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal characters (32 bytes): make one with `openssl rand -hex 32`')

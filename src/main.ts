@@ -1,6 +1,7 @@
 import closeWithGrace from 'close-with-grace';
 import { ConfigurationError, loadConfig } from './config.ts';
 import { MasterKeyMismatch } from './data-keys/data-keys.ts';
+import { MigrationsFailed } from './database/migrations.ts';
 import { DatabaseUnreachable } from './database/reach.ts';
 import { describeError } from './observability/describe-error.ts';
 import { type ErrorMonitor, noErrorMonitor } from './observability/error-monitor.ts';
@@ -69,5 +70,7 @@ async function openErrorMonitor(dsn: string | null): Promise<ErrorMonitor> {
 
 /** Why a start fails through no fault of ours; these messages are written for the operator. */
 function isExpected(error: unknown): error is Error {
-  return [MasterKeyMismatch, DatabaseUnreachable, PortUnavailable].some((kind) => error instanceof kind);
+  return [MasterKeyMismatch, DatabaseUnreachable, MigrationsFailed, PortUnavailable].some(
+    (kind) => error instanceof kind,
+  );
 }

@@ -35,8 +35,10 @@ export async function start(options: Omit<Foundation, 'databaseUrl'>): Promise<R
   const { url: databaseUrl, encrypted } = await reachDatabase(secrets.databaseUrl, {
     onWaiting: (reason) => logger.warn({ reason }, 'waiting for the database'),
   });
-  if (!encrypted)
+  // In development the database is on the same machine.
+  if (!encrypted && config.environment !== 'development') {
     logger.warn('the database connection is not encrypted; sslmode in KEY_SERVICE_DATABASE_URL changes that');
+  }
   const applied = await applyMigrations(databaseUrl, () =>
     logger.info('waiting for another replica to finish migrating'),
   );

@@ -40,13 +40,14 @@ export class ApiKeys {
   }
 
   /** @throws ServiceError `api_key_not_found`, for an unknown key and another organisation's alike */
-  async get(clerkOrgId: string, id: string): Promise<ApiKey> {
+  async get(_caller: Caller, clerkOrgId: string, id: string): Promise<ApiKey> {
     const apiKey = await this.#database.query((queries) => findApiKey(queries, clerkOrgId, id));
     return apiKey ?? notFound();
   }
 
   /** Newest first. `next` is where the following page starts, or null when this was the last. */
   async list(
+    _caller: Caller,
     clerkOrgId: string,
     {
       includeRevoked,

@@ -52,8 +52,8 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<Servic
           schema: z.object({ keys: z.array(apiKeyItem), nextCursor: z.string().nullable() }),
         },
       },
-      async handle(_caller, { query }) {
-        const { apiKeys: page, next } = await apiKeys.list(query.clerkOrgId, {
+      async handle(caller, { query }) {
+        const { apiKeys: page, next } = await apiKeys.list(caller, query.clerkOrgId, {
           includeRevoked: query.includeRevoked === 'true',
           after: query.cursor ?? null,
           limit: query.limit,
@@ -118,8 +118,8 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<Servic
           }),
         },
       },
-      async handle(_caller, { params: { id }, query }) {
-        const apiKey = await apiKeys.get(query.clerkOrgId, idOf(id));
+      async handle(caller, { params: { id }, query }) {
+        const apiKey = await apiKeys.get(caller, query.clerkOrgId, idOf(id));
         const { updatedAt, revision } = apiKey;
         return {
           status: 200,

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { ConfigurationError, databaseUrlOf } from '../config.ts';
-import { applyMigrations } from '../database/migrations.ts';
+import { applyMigrations, MigrationsFailed } from '../database/migrations.ts';
 import { DatabaseUnreachable, reachDatabase } from '../database/reach.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
@@ -23,7 +23,7 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof ConfigurationError || error instanceof DatabaseUnreachable)) throw error;
-  process.stderr.write(`${error.message}\n`);
+  if (![ConfigurationError, DatabaseUnreachable, MigrationsFailed].some((kind) => error instanceof kind)) throw error;
+  process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;
 }

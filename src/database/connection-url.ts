@@ -35,9 +35,14 @@ async function offersTls(url: string): Promise<boolean> {
     await client.connect();
     return true;
   } catch (error) {
-    if (error instanceof Error && error.message === TLS_NOT_OFFERED) return false;
+    if (isTlsRefusal(error)) return false;
     throw error;
   } finally {
     await client.end();
   }
+}
+
+/** Whether a server said that it does not speak TLS. */
+export function isTlsRefusal(error: unknown): boolean {
+  return error instanceof Error && error.message === TLS_NOT_OFFERED;
 }

@@ -5,6 +5,7 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import type { Queries } from './database.ts';
+import { sqlStateOf } from './database-error.ts';
 import { SCHEMA_NAME } from './schema.ts';
 
 const JOURNAL = '__drizzle_migrations';
@@ -20,8 +21,19 @@ const ADVISORY_LOCK = '7738725071236265577';
 /** One replica migrates while the others wait; a long migration must not make them give up and restart. */
 const LOCK_LIMIT_MS = 10 * 60_000;
 
+/** What to do about the failures that an operator meets, by SQLSTATE. */
+const REMEDIES: Record<string, string> = {
+  '42501': ': this user may not alter the database; run `db:migrate` as one who may',
+  '08P01': ': behind PgBouncer, set its ignore_startup_parameters as docs/operations.md says',
+};
+
 /** When the newest migration that this build knows was made, in milliseconds; the journal's own measure. */
 const newestKnown = Math.max(...readMigrationFiles(options).map((migration) => migration.folderMillis));
+
+/** The migrations could not be applied. Safe to print. */
+export class MigrationsFailed extends Error {
+  override readonly name = 'MigrationsFailed';
+}
 
 /**
  * Applies what is missing, one replica at a time: Drizzle's migrator takes no lock of its own. It uses one connection
@@ -29,6 +41,7 @@ const newestKnown = Math.max(...readMigrationFiles(options).map((migration) => m
  * no right to, so that the service can run as a user who may not alter tables.
  *
  * @returns how many migrations it applied
+ * @throws MigrationsFailed
  */
 export async function applyMigrations(url: string, onWaiting: () => void = () => {}): Promise<number> {
   const client = new pg.Client({
@@ -49,6 +62,11 @@ export async function applyMigrations(url: string, onWaiting: () => void = () =>
     const before = await countApplied(queries);
     await migrate(queries, options);
     return (await countApplied(queries)) - before;
+  } catch (error) {
+    const sqlState = sqlStateOf(error);
+    throw new MigrationsFailed(
+      `The migrations could not be applied (${sqlState ?? 'connection lost'})${REMEDIES[sqlState ?? ''] ?? ''}.`,
+    );
   } finally {
     await client.end(); // releases the lock
   }

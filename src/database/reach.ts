@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { settleTls } from './connection-url.ts';
+import { isTlsRefusal, settleTls } from './connection-url.ts';
 import { sqlStateOf } from './database-error.ts';
 
 /** In a deploy the database may come up after the service; this long it is waited for. */
@@ -9,8 +9,19 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 const CONNECT_LIMIT_MS = 5_000;
 
-/** What waiting does not mend: a refused login, a database that does not exist. */
-const LASTING = new Set(['28', '3D']);
+/** Classes of SQLSTATE that waiting does not mend: a refused login, a database that does not exist, a protocol fault. */
+const LASTING_CLASSES = new Set(['28', '3D', '08']);
+/** Node's codes that waiting may mend. Any other code is a file that cannot be read, or a certificate that is not trusted. */
+const PASSING_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
 
 /** The database could not be reached. Safe to print: a code, never the URL or a host. */
 export class DatabaseUnreachable extends Error {
@@ -34,7 +45,7 @@ export async function reachDatabase(
       return settled;
     } catch (error) {
       const reason = reasonOf(error);
-      if (LASTING.has(sqlStateOf(error)?.slice(0, 2) ?? '')) {
+      if (isLasting(error)) {
         throw new DatabaseUnreachable(
           `The database refused the connection (${reason}). Check KEY_SERVICE_DATABASE_URL.`,
         );
@@ -57,11 +68,23 @@ async function connectOnce(url: string): Promise<void> {
   }
 }
 
+function isLasting(error: unknown): boolean {
+  const sqlState = sqlStateOf(error);
+  if (sqlState !== null) return LASTING_CLASSES.has(sqlState.slice(0, 2));
+  const code = codeOf(error);
+  return isTlsRefusal(error) || (code !== undefined && !PASSING_CODES.has(code));
+}
+
 /** A SQLSTATE or a code of Node's, such as ECONNREFUSED or a TLS alert; never a message, which may name hosts and users. */
 function reasonOf(error: unknown): string {
   const sqlState = sqlStateOf(error);
   if (sqlState !== null) return `SQLSTATE ${sqlState}`;
+  if (isTlsRefusal(error)) return 'it offers no TLS, which the sslmode asks for';
+  return codeOf(error) ?? 'no answer';
+}
+
+function codeOf(error: unknown): string | undefined {
   const first = error instanceof AggregateError ? error.errors[0] : error;
   const code = (first as { code?: unknown } | undefined)?.code;
-  return typeof code === 'string' ? code : 'no answer';
+  return typeof code === 'string' ? code : undefined;
 }

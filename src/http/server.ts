@@ -27,27 +27,27 @@ export interface HttpServerOptions {
 
 /** Node's HTTP server with our limits, which answers what never becomes a request with a problem as well. */
 export function createHttpServer(app: RequestListener, { errorDocsUrl, onRefused }: HttpServerOptions): Server {
-  const server = createServer(
-    {
-      requireHostHeader: false, // isProper looks
-      maxHeaderSize: HEADER_LIMIT_BYTES,
-      headersTimeout: HEADERS_LIMIT_MS,
-      requestTimeout: REQUEST_LIMIT_MS,
-      connectionsCheckingInterval: LIMITS_CHECKED_EVERY_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-    },
-    (request, response) => {
-      if (isProper(request)) app(request, response);
-      else refuseResponse(response);
-    },
-  );
+  const server = createServer({
+    requireHostHeader: false, // isProper looks
+    maxHeaderSize: HEADER_LIMIT_BYTES,
+    headersTimeout: HEADERS_LIMIT_MS,
+    requestTimeout: REQUEST_LIMIT_MS,
+    connectionsCheckingInterval: LIMITS_CHECKED_EVERY_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  });
+  server.on('request', answer);
   // An expectation that we do not know may be ignored (RFC 9110 §10.1.1); Node would answer it before we see it.
-  server.on('checkExpectation', app);
+  server.on('checkExpectation', answer);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
     else refuseSocket(socket, refusal(error.code));
   });
   return server;
+
+  function answer(request: IncomingMessage, response: ServerResponse & { req: IncomingMessage }): void {
+    if (isProper(request)) app(request, response);
+    else refuseResponse(response);
+  }
 
   function refuseResponse(response: ServerResponse): void {
     const { status, headers, text } = problemText(refusal(undefined));

@@ -9,7 +9,7 @@ export type Logger = Pick<PinoLogger, 'info' | 'warn' | 'error' | 'fatal'>;
  * and errors are never handed over whole, so that there is nothing to redact.
  */
 export function createLogger(
-  { logLevel, environment }: Pick<Config, 'logLevel' | 'environment'>,
+  { logLevel }: Pick<Config, 'logLevel'>,
   output: NodeJS.WritableStream & { isTTY?: boolean } = process.stdout,
 ): Logger {
   const options = {
@@ -18,14 +18,14 @@ export function createLogger(
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  const readable = output.isTTY === true || environment === 'development';
-  if (!readable) return pino(options, output);
+  if (output.isTTY !== true) return pino(options, output);
   return pino(
     options,
     pretty({
       destination: output,
-      colorize: output.isTTY === true,
+      colorize: true,
       singleLine: true,
+      errorLikeObjectKeys: [],
       ignore: 'service,pid,hostname',
       translateTime: 'SYS:HH:MM:ss.l',
     }),

@@ -108,6 +108,19 @@ describe('A start', () => {
     expect(await execute(url, "select 1 from key_service.data_keys where purpose = 'system'")).toHaveLength(1);
   });
 
+  it('says what is missing when something is to be migrated and the user may not', async () => {
+    const url = await emptyDatabase();
+    const role = `runtime_${randomBytes(4).toString('hex')}`;
+    await execute(url, `create role ${role} login password 'not-a-real-password'`);
+    const asRole = new URL(url);
+    asRole.username = role;
+    asRole.password = 'not-a-real-password';
+    const { code, output } = await run(productionEnvironment(asRole.href));
+    await execute(url, `drop role ${role}`);
+    expect(code).toBe(1);
+    expect(output).toContain('The migrations could not be applied (42501): this user may not alter the database');
+  });
+
   it('needs no right to alter tables where nothing is to be migrated', async () => {
     const url = await emptyDatabase();
     const environment = productionEnvironment(url);

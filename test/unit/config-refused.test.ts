@@ -43,10 +43,16 @@ describe('an invalid variable', () => {
   });
 
   it('is no sslmode that PostgreSQL or its driver knows', () => {
-    const modes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
+    const modes = ['disable', 'allow', 'prefer', 'require', 'verify-ca&sslrootcert=ca.pem', 'verify-full', 'no-verify'];
     for (const mode of modes) {
       expect(messageOf({ ...PRODUCTION, KEY_SERVICE_DATABASE_URL: `${DATABASE_URL}?sslmode=${mode}` }), mode).toBe('');
     }
+  });
+
+  it('is no verify-ca without the authority to verify with', () => {
+    expect(problemsOf({ ...PRODUCTION, KEY_SERVICE_DATABASE_URL: `${DATABASE_URL}?sslmode=verify-ca` })).toEqual([
+      'KEY_SERVICE_DATABASE_URL must have an sslrootcert beside sslmode=verify-ca: the authority to verify with',
+    ]);
   });
 });
 

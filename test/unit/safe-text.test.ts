@@ -11,7 +11,7 @@ describe('findUnsafeText', () => {
   it('finds nothing in any JSON value of well-formed text', () => {
     const json = fc
       .jsonValue({ maxDepth: 6, stringUnit: 'grapheme' })
-      .filter((value) => !JSON.stringify(value).includes('\\u0000'));
+      .filter((value) => !/\\u0000|"__proto__":/.test(JSON.stringify(value)));
     fc.assert(
       fc.property(json, (value) => {
         expect(findUnsafeText(value)).toBeNull();
