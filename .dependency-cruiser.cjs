@@ -15,7 +15,7 @@ module.exports = {
     {
       name: 'errors-and-caller-stand-on-nothing',
       severity: 'error',
-      from: { path: '^src/(errors|caller|package-version)\\.ts$' },
+      from: { path: '^src/(errors|caller|package-version|time-limit)\\.ts$' },
       to: { path: '^src/' },
     },
     {
@@ -50,7 +50,7 @@ module.exports = {
     },
     {
       name: 'outer-rooms-know-no-feature',
-      comment: 'The database and Clerk are talked to; they do not talk back.',
+      comment: 'The database and the usage buffer are talked to; they do not talk back.',
       severity: 'error',
       from: { path: '^src/(database|usage)/' },
       to: { path: '^src/(api-keys|provider-keys|service-keys|health|data-keys|organizations|clerk)/' },

@@ -1,3 +1,8 @@
+CREATE TABLE "key_service"."api_key_uses" (
+	"api_key_id" uuid PRIMARY KEY NOT NULL,
+	"last_used_at" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "key_service"."api_keys" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"organization_id" uuid NOT NULL,
@@ -13,7 +18,6 @@ CREATE TABLE "key_service"."api_keys" (
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"revision" integer DEFAULT 1 NOT NULL,
-	"last_used_at" timestamp (3) with time zone,
 	"revoked_at" timestamp (3) with time zone,
 	CONSTRAINT "api_keys_key_hash_unique" UNIQUE("key_hash"),
 	CONSTRAINT "api_keys_hash_is_sha256" CHECK (octet_length("key_service"."api_keys"."key_hash") = 32)
@@ -38,6 +42,11 @@ CREATE TABLE "key_service"."organizations" (
 	CONSTRAINT "organizations_clerk_org_id_unique" UNIQUE("clerk_org_id")
 );
 --> statement-breakpoint
+CREATE TABLE "key_service"."provider_key_uses" (
+	"provider_key_id" uuid PRIMARY KEY NOT NULL,
+	"last_used_at" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "key_service"."provider_key_versions" (
 	"provider_key_id" uuid NOT NULL,
 	"version" integer NOT NULL,
@@ -54,12 +63,13 @@ CREATE TABLE "key_service"."provider_keys" (
 	"version" integer DEFAULT 0 NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
-	"last_used_at" timestamp (3) with time zone,
 	"deleted_at" timestamp (3) with time zone
 );
 --> statement-breakpoint
+ALTER TABLE "key_service"."api_key_uses" ADD CONSTRAINT "api_key_uses_api_key_id_api_keys_id_fk" FOREIGN KEY ("api_key_id") REFERENCES "key_service"."api_keys"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "key_service"."api_keys" ADD CONSTRAINT "api_keys_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "key_service"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "key_service"."data_keys" ADD CONSTRAINT "data_keys_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "key_service"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "key_service"."provider_key_uses" ADD CONSTRAINT "provider_key_uses_provider_key_id_provider_keys_id_fk" FOREIGN KEY ("provider_key_id") REFERENCES "key_service"."provider_keys"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "key_service"."provider_key_versions" ADD CONSTRAINT "provider_key_versions_provider_key_id_provider_keys_id_fk" FOREIGN KEY ("provider_key_id") REFERENCES "key_service"."provider_keys"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "key_service"."provider_key_versions" ADD CONSTRAINT "provider_key_versions_data_key_id_data_keys_id_fk" FOREIGN KEY ("data_key_id") REFERENCES "key_service"."data_keys"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "key_service"."provider_keys" ADD CONSTRAINT "provider_keys_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "key_service"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint

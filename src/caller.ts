@@ -19,8 +19,8 @@ export interface ApiKeyCaller extends Origin {
 }
 
 /**
- * Who acts. The first argument of every use case that changes something or reveals a secret, so that authorising
- * and recording can never be forgotten by the one who writes an endpoint.
+ * Who acts. The first argument of every use case, so that authorising and recording can never be forgotten by the one
+ * who writes an endpoint.
  */
 export type Caller = ServiceCaller | ApiKeyCaller;
 

@@ -8,7 +8,6 @@ import { connectClerk } from './clerk/clerk.ts';
 import type { Config, Secrets } from './config.ts';
 import { DataKeys } from './data-keys/data-keys.ts';
 import { type Database, openDatabase } from './database/database.ts';
-import { apiKeys as apiKeyTable, providerKeys as providerKeyTable } from './database/schema.ts';
 import { masterKeyFromBytes } from './encryption/master-key.ts';
 import { healthEndpoints } from './health/endpoints.ts';
 import { Health } from './health/health.ts';
@@ -22,8 +21,8 @@ import { requestReporter } from './observability/request-reporter.ts';
 import { providerKeyEndpoints } from './provider-keys/endpoints.ts';
 import { ProviderKeys } from './provider-keys/provider-keys.ts';
 import { serviceAuthentication } from './service-keys/service-authentication.ts';
-import { LastUsed } from './usage/last-used.ts';
-import { lastUsedWriter } from './usage/last-used-store.ts';
+import { LastUsed, type WriteLastUsed } from './usage/last-used.ts';
+import { writeApiKeyUses, writeProviderKeyUses } from './usage/last-used-store.ts';
 
 export interface Foundation {
   config: Config;
@@ -62,22 +61,21 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
   });
   const clerk = connectClerk({ ...config.clerk, secretKey: secrets.clerkSecretKey, logger, metrics });
 
-  const keepLastUsed = (table: typeof apiKeyTable | typeof providerKeyTable) =>
-    new LastUsed(lastUsedWriter(database, table), (error) =>
+  const keepLastUsed = (write: WriteLastUsed) =>
+    new LastUsed(write, (error) =>
       logger.warn(
         { error: describeError(error) },
         'last-used times could not be written; they are kept for the next try',
       ),
     );
-  const apiKeyUses = keepLastUsed(apiKeyTable);
-  const providerKeyUses = keepLastUsed(providerKeyTable);
+  const apiKeyUses = keepLastUsed(writeApiKeyUses(database));
+  const providerKeyUses = keepLastUsed(writeProviderKeyUses(database));
 
   const validation = new KeyValidation({
     database,
     membership: clerk.membership,
     lastUsed: apiKeyUses,
     prefix: config.apiKeyPrefix,
-    onOutcome: (outcome) => metrics.validations.inc({ outcome }),
   });
   const apiKeys = new ApiKeys(database, config.apiKeyPrefix);
   const providerKeys = new ProviderKeys({
@@ -93,7 +91,16 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
   let draining = false;
   let inFlight = 0;
   const isDraining = () => draining;
-  const health = new Health({ database, dataKeys, clerk: clerk.state, isDraining });
+  const health = new Health({
+    database,
+    dataKeys,
+    clerk: clerk.state,
+    isDraining,
+    onChange(able, checks, error) {
+      if (able) logger.info({ checks }, 'ready again');
+      else logger.error({ checks, error: describeError(error) }, 'not ready');
+    },
+  });
   const service = serviceAuthentication(secrets.serviceKeys);
   const client = clientAuthentication(validation);
   const report = requestReporter(logger, metrics, monitor);

@@ -52,32 +52,44 @@ const url = (protocols: readonly string[]) =>
     error: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
   });
 
+/** What travels in a header: visible ASCII, the only text that arrives as it was sent (RFC 9110 §5.5). */
+const headerValue = z.string().regex(/^[\x21-\x7e]+$/, 'must be visible ASCII characters without white space');
+
+/** Says what is wrong with how a database URL asks for TLS. Called for anything, a string that is no URL too. */
+function tlsProblem(databaseUrl: string): string | null {
+  if (!URL.canParse(databaseUrl)) return null;
+  const { searchParams } = new URL(databaseUrl);
+  const modes = searchParams.getAll('sslmode');
+  // Two readers of one URL might see two modes.
+  if (modes.length > 1 || searchParams.has('ssl')) return 'must say with one sslmode how TLS is used';
+  const [mode = 'disable'] = modes;
+  if (!SSL_MODES.includes(mode)) return `must have an sslmode that is one of ${SSL_MODES.join(', ')}`;
+  if (mode === 'verify-ca' && !searchParams.has('sslrootcert')) {
+    return 'must have an sslrootcert beside sslmode=verify-ca: the authority to verify with';
+  }
+  return null;
+}
+
 const variables = z.object({
   NODE_ENV: z.enum(['production', 'development', 'test']).default('production'),
-  KEY_SERVICE_DATABASE_URL: url(['postgresql:', 'postgres:'])
-    .refine(
-      // Every check runs, also after one that failed.
-      (value) => !URL.canParse(value) || SSL_MODES.includes(new URL(value).searchParams.get('sslmode') ?? 'disable'),
-      { error: `must have an sslmode that is one of ${SSL_MODES.join(', ')}` },
-    )
-    .refine(
-      (value) =>
-        !URL.canParse(value) ||
-        new URL(value).searchParams.get('sslmode') !== 'verify-ca' ||
-        new URL(value).searchParams.has('sslrootcert'),
-      { error: 'must have an sslrootcert beside sslmode=verify-ca: the authority to verify with' },
-    ),
+  KEY_SERVICE_DATABASE_URL: url(['postgresql:', 'postgres:']).superRefine((value, context) => {
+    const message = tlsProblem(value);
+    if (message !== null) context.addIssue({ code: 'custom', message });
+  }),
   ENCRYPTION_KEY: z
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal characters (32 bytes): make one with `openssl rand -hex 32`')
     .transform((hex) => Buffer.from(hex, 'hex')),
-  KEY_SERVICE_API_KEY: z.string(),
-  KEY_SERVICE_API_KEY_PREVIOUS: z.string().optional(),
-  CLERK_SECRET_KEY: z.string().optional(),
+  KEY_SERVICE_API_KEY: headerValue,
+  KEY_SERVICE_API_KEY_PREVIOUS: headerValue.optional(),
+  CLERK_SECRET_KEY: headerValue.optional(),
   CLERK_API_URL: url(['https:', 'http:']).optional(),
   CLERK_TIMEOUT_MS: milliseconds().prefault('800'),
   CLERK_STALE_MAX_MS: milliseconds().prefault('3600000'),
-  SENTRY_DSN: url(['https:', 'http:']).optional(),
+  SENTRY_DSN: z
+    .string()
+    .regex(/^https?:\/\/\w+(:\w*)?@[^/@]+\/([^@]*\/)?\d+$/, 'must be a DSN, as Sentry shows it for the project')
+    .optional(),
   HOST: z.string().default('0.0.0.0'),
   PORT: port().prefault('3001'),
   METRICS_HOST: z.string().default('127.0.0.1'),

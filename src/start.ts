@@ -20,7 +20,8 @@ export class PortUnavailable extends Error {
 }
 
 /** The shares of a stop that together stay below ten seconds. */
-const DRAIN_LIMIT_MS = 6_000;
+const DRAIN_LIMIT_MS = 5_500;
+const FLUSH_LIMIT_MS = 2_000;
 const DATABASE_CLOSE_LIMIT_MS = 1_000;
 const MONITOR_CLOSE_LIMIT_MS = 1_000;
 
@@ -49,7 +50,7 @@ export async function start(options: Omit<Foundation, 'databaseUrl'>): Promise<R
   const letGo = async () => {
     service.close();
     metrics?.close();
-    await Promise.all(service.lastUsed.map((uses) => uses.stop()));
+    await Promise.all(service.lastUsed.map((uses) => uses.stop(FLUSH_LIMIT_MS)));
     await service.database.close(DATABASE_CLOSE_LIMIT_MS);
     await monitor.close(MONITOR_CLOSE_LIMIT_MS);
   };

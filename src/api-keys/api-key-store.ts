@@ -1,7 +1,7 @@
 import { and, desc, eq, exists, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/database.ts';
-import { apiKeys, organizations, providerKeys } from '../database/schema.ts';
-import type { ApiKey } from './api-key.ts';
+import { apiKeys, apiKeyUses, organizations, providerKeys } from '../database/schema.ts';
+import type { ApiKey, UsedApiKey } from './api-key.ts';
 
 /** Everything about a key but its hash. */
 const columns = {
@@ -17,9 +17,10 @@ const columns = {
   createdAt: apiKeys.createdAt,
   updatedAt: apiKeys.updatedAt,
   revision: apiKeys.revision,
-  lastUsedAt: apiKeys.lastUsedAt,
   revokedAt: apiKeys.revokedAt,
 };
+
+const columnsWithUse = { ...columns, lastUsedAt: apiKeyUses.lastUsedAt };
 
 /** What a validation needs to know of a key. */
 export interface KeyForValidation {
@@ -67,10 +68,11 @@ export async function findForValidation(queries: Queries, keyHash: Buffer): Prom
   return row;
 }
 
-export async function findApiKey(queries: Queries, clerkOrgId: string, id: string): Promise<ApiKey | undefined> {
+export async function findApiKey(queries: Queries, clerkOrgId: string, id: string): Promise<UsedApiKey | undefined> {
   const [row] = await queries
-    .select(columns)
+    .select(columnsWithUse)
     .from(apiKeys)
+    .leftJoin(apiKeyUses, eq(apiKeyUses.id, apiKeys.id))
     .where(and(eq(apiKeys.id, id), ownedBy(queries, clerkOrgId)));
   return row;
 }
@@ -79,10 +81,11 @@ export async function listApiKeys(
   queries: Queries,
   clerkOrgId: string,
   { includeRevoked, after, limit }: { includeRevoked: boolean; after: ListPosition | null; limit: number },
-): Promise<ApiKey[]> {
+): Promise<UsedApiKey[]> {
   return queries
-    .select(columns)
+    .select(columnsWithUse)
     .from(apiKeys)
+    .leftJoin(apiKeyUses, eq(apiKeyUses.id, apiKeys.id))
     .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))
     .where(
       and(

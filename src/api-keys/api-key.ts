@@ -17,14 +17,26 @@ export interface ApiKey {
   createdAt: Date;
   updatedAt: Date;
   revision: number;
-  lastUsedAt: Date | null;
   revokedAt: Date | null;
 }
 
-/** The state of a key at an instant. What is final comes first: a revoked key stays revoked when it expires. */
-export function apiKeyStatus(key: Pick<ApiKey, 'revokedAt' | 'enabled' | 'expiresAt'>, now: Date): ApiKeyStatus {
-  if (key.revokedAt !== null) return 'revoked';
-  if (key.expiresAt !== null && key.expiresAt <= now) return 'expired';
-  if (!key.enabled) return 'disabled';
-  return 'active';
+/** With what is written beside it, a few seconds after each use. */
+export interface UsedApiKey extends ApiKey {
+  lastUsedAt: Date | null;
+}
+
+/** Why a key is not good at an instant. */
+export type Refusal = { reason: 'revoked' | 'disabled' } | { reason: 'expired'; expiredAt: Date };
+
+type Life = Pick<ApiKey, 'revokedAt' | 'enabled' | 'expiresAt'>;
+
+/** Null for a good key. What is final comes first: a revoked key stays revoked when it expires. */
+export function refusalOf({ revokedAt, enabled, expiresAt }: Life, now: Date): Refusal | null {
+  if (revokedAt !== null) return { reason: 'revoked' };
+  if (expiresAt !== null && expiresAt <= now) return { reason: 'expired', expiredAt: expiresAt };
+  return enabled ? null : { reason: 'disabled' };
+}
+
+export function apiKeyStatus(key: Life, now: Date): ApiKeyStatus {
+  return refusalOf(key, now)?.reason ?? 'active';
 }

@@ -1,9 +1,10 @@
 import { uuidv7 } from 'uuidv7';
+import { z } from 'zod';
 import type { Caller } from '../caller.ts';
 import type { Database } from '../database/database.ts';
 import { ServiceError } from '../errors.ts';
 import { ensureOrganization } from '../organizations/organizations.ts';
-import type { ApiKey } from './api-key.ts';
+import type { UsedApiKey } from './api-key.ts';
 import { findApiKey, insertApiKey, type ListPosition, listApiKeys, revokeApiKey } from './api-key-store.ts';
 import { type Environment, generateKey } from './key-format.ts';
 
@@ -30,17 +31,18 @@ export class ApiKeys {
   }
 
   /** @returns the item, and the key itself: the only time that it is known */
-  async issue(_caller: Caller, { clerkOrgId, ...settings }: NewApiKey): Promise<{ key: string; apiKey: ApiKey }> {
+  async issue(_caller: Caller, { clerkOrgId, ...settings }: NewApiKey): Promise<{ key: string; apiKey: UsedApiKey }> {
     const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, settings.environment);
     const apiKey = await this.#database.transaction(async (queries) => {
       const organizationId = await ensureOrganization(queries, clerkOrgId);
       return insertApiKey(queries, { ...settings, id: uuidv7(), organizationId, keyHash: hash, keyPrefix, last4 });
     });
-    return { key, apiKey };
+    return { key, apiKey: { ...apiKey, lastUsedAt: null } };
   }
 
   /** @throws ServiceError `api_key_not_found`, for an unknown key and another organisation's alike */
-  async get(_caller: Caller, clerkOrgId: string, id: string): Promise<ApiKey> {
+  async get(_caller: Caller, clerkOrgId: string, id: string): Promise<UsedApiKey> {
+    if (!isUuid(id)) notFound();
     const apiKey = await this.#database.query((queries) => findApiKey(queries, clerkOrgId, id));
     return apiKey ?? notFound();
   }
@@ -54,7 +56,7 @@ export class ApiKeys {
       after,
       limit = LONGEST_LIST,
     }: { includeRevoked: boolean; after: ListPosition | null; limit?: number | undefined },
-  ): Promise<{ apiKeys: ApiKey[]; next: ListPosition | null }> {
+  ): Promise<{ apiKeys: UsedApiKey[]; next: ListPosition | null }> {
     // One more than asked for tells whether there is a next page.
     const found = await this.#database.query((queries) =>
       listApiKeys(queries, clerkOrgId, { includeRevoked, after, limit: limit + 1 }),
@@ -65,10 +67,13 @@ export class ApiKeys {
 
   /** Revokes for good. Again: no error. @throws ServiceError `api_key_not_found` */
   async revoke(_caller: Caller, clerkOrgId: string, id: string): Promise<void> {
+    if (!isUuid(id)) notFound();
     const revoked = await this.#database.query((queries) => revokeApiKey(queries, clerkOrgId, id));
     if (revoked === undefined) notFound();
   }
 }
+
+const isUuid = (id: string) => z.uuid().safeParse(id).success;
 
 function notFound(): never {
   throw new ServiceError('api_key_not_found', 'This organisation has no API key with this id.');

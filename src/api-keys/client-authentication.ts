@@ -3,7 +3,7 @@ import { bearerToken } from '../http/credentials.ts';
 import type { Authentication } from '../http/endpoint.ts';
 import type { KeyHolder, KeyValidation, Validation } from './validation.ts';
 
-type Refusal = Extract<Validation, { valid: false }>;
+type Refusal = Extract<Validation, { valid: false }>['refusal'];
 
 const CODES: Record<Refusal['reason'], ErrorCode> = {
   invalid: 'api_key_invalid',
@@ -27,14 +27,14 @@ export function clientAuthentication(validation: KeyValidation): Authentication<
         throw new ServiceError('api_key_missing', 'Send your API key as `Authorization: Bearer <key>`.');
       }
       const outcome = await validation.validate(origin, key);
-      if (!outcome.valid) throw new ServiceError(CODES[outcome.reason], sentence(outcome));
+      if (!outcome.valid) throw new ServiceError(CODES[outcome.refusal.reason], sentence(outcome.refusal));
       return outcome.holder;
     },
   };
 }
 
-function sentence({ reason, expiredAt }: Refusal): string {
-  switch (reason) {
+function sentence(refusal: Refusal): string {
+  switch (refusal.reason) {
     case 'invalid':
       return 'This is not a valid API key.';
     case 'revoked':
@@ -42,6 +42,6 @@ function sentence({ reason, expiredAt }: Refusal): string {
     case 'disabled':
       return 'This API key is disabled.';
     case 'expired':
-      return `This API key expired at ${expiredAt?.toISOString()}.`;
+      return `This API key expired at ${refusal.expiredAt.toISOString()}.`;
   }
 }

@@ -61,7 +61,7 @@ export function hashKey(key: string): Buffer {
  * Whether a string has exactly the shape of a key with this prefix but a wrong checksum: it was never issued.
  * Strings of any other shape are not judged; an imported key may look like anything.
  */
-export function isForged(prefix: string, key: string): boolean {
+export function hasWrongChecksum(prefix: string, key: string): boolean {
   if (!shape(prefix).test(key)) return false;
   const body = key.slice(0, -CHECKSUM_CHARACTERS);
   return checksum(body) !== key.slice(-CHECKSUM_CHARACTERS);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ApiKey } from './api-key.ts';
+import type { UsedApiKey } from './api-key.ts';
 import { apiKeyStatus } from './api-key.ts';
 import { ENVIRONMENTS } from './key-format.ts';
 import { MAX_SCOPES, SCOPE_PATTERN } from './scopes.ts';
@@ -61,7 +61,7 @@ export const apiKeyItem = z.object({
 });
 type ApiKeyItem = z.input<typeof apiKeyItem>;
 
-export function toItem(key: ApiKey): ApiKeyItem {
+export function toItem(key: UsedApiKey): ApiKeyItem {
   return {
     id: key.id,
     keyPrefix: key.keyPrefix,

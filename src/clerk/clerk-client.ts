@@ -1,4 +1,4 @@
-import { createClerkClient } from '@clerk/backend';
+import { createClerkClient, type OrganizationMembership } from '@clerk/backend';
 import { isClerkAPIResponseError } from '@clerk/backend/errors';
 import CircuitBreaker from 'opossum';
 
@@ -18,6 +18,7 @@ export interface ClerkClientOptions {
   onBreaker: (state: 'open' | 'closed', status: number | null) => void;
 }
 
+const CLERK_ID = /^[A-Za-z0-9_-]+$/;
 /** Two memberships are enough to know that there is more than one. */
 const MEMBERSHIPS_ASKED_FOR = 2;
 /** Half of at least five calls in ten seconds failing opens the breaker; after ten seconds one call tries again. */
@@ -43,7 +44,9 @@ export function clerkClient({ secretKey, apiUrl, timeoutMs, onAnswer, onBreaker 
       organizationId: clerkOrgId,
       limit: MEMBERSHIPS_ASKED_FOR,
     });
-    return totalCount === 1 ? (data[0]?.publicUserData?.userId ?? null) : null;
+    // Whatever else answers 200, a proxy's page say, has not said that there is nobody.
+    if (!Array.isArray(data) || !Number.isInteger(totalCount)) throw new Error('This is no membership list');
+    return totalCount === 1 ? soleUser(data) : null;
   }
 
   let lastStatus: number | null = null;
@@ -57,14 +60,23 @@ export function clerkClient({ secretKey, apiUrl, timeoutMs, onAnswer, onBreaker 
   breaker.on('open', () => onBreaker('open', lastStatus));
   breaker.on('close', () => onBreaker('closed', null));
 
-  return { soleMember: (clerkOrgId) => breaker.fire(clerkOrgId), close: () => breaker.shutdown() };
+  return {
+    // The SDK puts the id into the path as it is, where anything else would mean another resource or be refused by it.
+    // No id of Clerk's looks so, and Clerk is not asked: its breaker must not hear of it.
+    soleMember: async (clerkOrgId) => (CLERK_ID.test(clerkOrgId) ? breaker.fire(clerkOrgId) : null),
+    close: () => breaker.shutdown(),
+  };
+}
+
+function soleUser(data: OrganizationMembership[]): string {
+  const userId = data[0]?.publicUserData?.userId;
+  if (typeof userId !== 'string') throw new Error('A membership without its user');
+  return userId;
 }
 
 /** An organisation that Clerk does not know is an answer, not a failure: it has no member. */
 function unlessUnknown(ask: SoleMemberQuery): SoleMemberQuery {
   return async (clerkOrgId) => {
-    // The SDK puts the id into the path as it is, where anything else would mean another resource or be refused by it.
-    if (!/^[A-Za-z0-9_-]+$/.test(clerkOrgId)) return null;
     try {
       return await ask(clerkOrgId);
     } catch (error) {

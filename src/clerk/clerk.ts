@@ -33,11 +33,13 @@ export function connectClerk({ secretKey, apiUrl, timeoutMs, staleMaxMs, logger,
     secretKey,
     apiUrl,
     timeoutMs,
-    onAnswer: (outcome) => metrics.clerkCalls.inc({ outcome }),
+    onAnswer(outcome) {
+      failing = outcome !== 'answered';
+      metrics.clerkCalls.inc({ outcome });
+    },
     onBreaker(state, status) {
-      failing = state === 'open';
-      metrics.clerkBreakerOpen.set(failing ? 1 : 0);
-      if (failing)
+      metrics.clerkBreakerOpen.set(state === 'open' ? 1 : 0);
+      if (state === 'open')
         logger.warn({ status }, 'Clerk is failing and left alone for a while; membership is stale or unavailable');
       else logger.info('Clerk answers again');
     },

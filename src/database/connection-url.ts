@@ -17,7 +17,7 @@ export async function settleTls(url: string): Promise<{ url: string; encrypted: 
   const parsed = new URL(url);
   const sslMode = parsed.searchParams.get('sslmode');
   const mode = sslMode === null ? 'none' : (MODES[sslMode] ?? 'always');
-  if (mode === 'none') return { url, encrypted: parsed.searchParams.get('ssl') === 'true' };
+  if (mode === 'none') return { url, encrypted: false };
   if (sslMode === 'no-verify') return { url, encrypted: true };
 
   parsed.searchParams.set('uselibpqcompat', 'true');

@@ -1,5 +1,6 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
+import { settledWithin } from '../time-limit.ts';
 import { ConnectionTrouble, databaseError, isConnectionTrouble } from './database-error.ts';
 
 /** What a store is handed: the same type inside and outside a transaction. */
@@ -24,7 +25,7 @@ export interface Database {
 
 /**
  * A dependency that is gone is answered within 2 s. A use case makes one trip to the database, so this is its
- * whole share; the limits below are what ends the work behind a trip that was given up.
+ * whole share. The limits below end each statement behind a trip that was given up, and it does not commit.
  */
 const TRIP_LIMIT_MS = 1_600;
 const CONNECT_LIMIT_MS = 700;
@@ -66,7 +67,7 @@ export function openDatabase({ url, poolMax, onIdleConnectionLost }: DatabaseOpt
 
   return {
     query: (work, limitMs = TRIP_LIMIT_MS) => trip(limitMs, () => work(queries)),
-    transaction: (work) => trip(TRIP_LIMIT_MS, () => inTransaction(pool, work)),
+    transaction: (work) => trip(TRIP_LIMIT_MS, (limit) => inTransaction(pool, work, limit)),
     poolState: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: (limitMs) => settledWithin(limitMs, pool.end()),
   };
@@ -76,41 +77,54 @@ export function openDatabase({ url, poolMax, onIdleConnectionLost }: DatabaseOpt
  * Drizzle's own transaction hands its connection back to the pool whatever happened to it. One that stopped
  * answering would be given to the next request, so that only errors the server itself reported keep it.
  */
-async function inTransaction<T>(pool: pg.Pool, work: (queries: Queries) => Promise<T>): Promise<T> {
+async function inTransaction<T>(pool: pg.Pool, work: (queries: Queries) => Promise<T>, limit: TripLimit): Promise<T> {
   const client = await pool.connect().catch((cause: unknown) => {
     throw new ConnectionTrouble('No connection', { cause });
   });
+  let held = true;
+  const release = (broken: boolean) => {
+    if (held) client.release(broken);
+    held = false;
+  };
+  // Its caller is told that it failed, so it must not happen later: without its connection it cannot commit.
+  limit.signal.addEventListener('abort', () => release(true), { once: true });
   let broken = false;
   try {
-    return await drizzle(client).transaction(work);
+    return await drizzle(client).transaction(async (queries) => {
+      const result = await work(queries);
+      // A process that was stopped wakes up with its timers still to fire.
+      if (!held || performance.now() > limit.deadline) throw new ConnectionTrouble('Time limit');
+      return result;
+    });
   } catch (error) {
     broken = isConnectionTrouble(error);
     throw error;
   } finally {
-    client.release(broken);
+    release(broken);
   }
 }
 
+/** When a trip is given up: `signal` fires then, and `deadline` is then, by the monotonic clock in ms. */
+interface TripLimit {
+  signal: AbortSignal;
+  deadline: number;
+}
+
 /** Bounds a trip in time, and lets nothing of the driver's errors out: their messages hold parameter values. */
-async function trip<T>(limitMs: number, work: () => Promise<T>): Promise<T> {
+async function trip<T>(limitMs: number, work: (limit: TripLimit) => Promise<T>): Promise<T> {
+  const givenUp = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new ConnectionTrouble('Time limit')), limitMs);
+    timer = setTimeout(() => {
+      givenUp.abort();
+      reject(new ConnectionTrouble('Time limit'));
+    }, limitMs);
   });
   try {
-    return await Promise.race([work(), limit]);
+    return await Promise.race([work({ signal: givenUp.signal, deadline: performance.now() + limitMs }), limit]);
   } catch (error) {
     throw databaseError(error);
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function settledWithin(limitMs: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
-  });
-  await Promise.race([work, limit]);
-  clearTimeout(timer);
 }

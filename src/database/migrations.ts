@@ -20,6 +20,7 @@ const options = {
 const ADVISORY_LOCK = '7738725071236265577';
 /** One replica migrates while the others wait; a long migration must not make them give up and restart. */
 const LOCK_LIMIT_MS = 10 * 60_000;
+const CONNECT_LIMIT_MS = 5_000;
 
 /** What to do about the failures that an operator meets, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
@@ -28,7 +29,11 @@ const REMEDIES: Record<string, string> = {
 };
 
 /** When the newest migration that this build knows was made, in milliseconds; the journal's own measure. */
-const newestKnown = Math.max(...readMigrationFiles(options).map((migration) => migration.folderMillis));
+let newest: number | undefined;
+function newestKnown(): number {
+  newest ??= Math.max(...readMigrationFiles(options).map((migration) => migration.folderMillis));
+  return newest;
+}
 
 /** The migrations could not be applied. Safe to print. */
 export class MigrationsFailed extends Error {
@@ -46,6 +51,8 @@ export class MigrationsFailed extends Error {
 export async function applyMigrations(url: string, onWaiting: () => void = () => {}): Promise<number> {
   const client = new pg.Client({
     connectionString: url,
+    connectionTimeoutMillis: CONNECT_LIMIT_MS,
+    keepAlive: true,
     statement_timeout: LOCK_LIMIT_MS,
     application_name: 'key-service migrations',
   });
@@ -81,7 +88,7 @@ export async function migrationsApplied(queries: Pick<Queries, 'execute'>): Prom
   const result = await queries.execute<{ newest: string | null }>(
     sql`select max(created_at) as newest from ${sql.identifier(SCHEMA_NAME)}.${sql.identifier(JOURNAL)}`,
   );
-  return Number(result.rows[0]?.newest ?? 0) >= newestKnown;
+  return Number(result.rows[0]?.newest ?? 0) >= newestKnown();
 }
 
 async function countApplied(queries: Pick<Queries, 'execute'>): Promise<number> {

@@ -51,7 +51,6 @@ export const apiKeys = keyService.table(
     updatedAt: instant('updated_at').notNull().defaultNow(),
     /** Raised by every change. */
     revision: integer('revision').notNull().default(1),
-    lastUsedAt: instant('last_used_at'),
     revokedAt: instant('revoked_at'),
   },
   (table) => [
@@ -63,6 +62,17 @@ export const apiKeys = keyService.table(
     check('api_keys_hash_is_sha256', sql`octet_length(${table.keyHash}) = 32`),
   ],
 );
+
+/**
+ * When a key was last used, apart from the key: writing it must never make a revocation wait, and it changes every few
+ * seconds while the key hardly ever does.
+ */
+export const apiKeyUses = keyService.table('api_key_uses', {
+  id: uuid('api_key_id')
+    .primaryKey()
+    .references(() => apiKeys.id),
+  lastUsedAt: instant('last_used_at').notNull(),
+});
 
 /** Wrapped by the master key that they name. Retired ones still open what they sealed. */
 export const dataKeys = keyService.table(
@@ -102,7 +112,6 @@ export const providerKeys = keyService.table(
     version: integer('version').notNull().default(0),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
-    lastUsedAt: instant('last_used_at'),
     deletedAt: instant('deleted_at'),
   },
   (table) => [uniqueIndex('provider_keys_one_per_provider').on(table.organizationId, table.provider)],
@@ -125,3 +134,10 @@ export const providerKeyVersions = keyService.table(
   },
   (table) => [primaryKey({ columns: [table.providerKeyId, table.version] }), index().on(table.dataKeyId)],
 );
+
+export const providerKeyUses = keyService.table('provider_key_uses', {
+  id: uuid('provider_key_id')
+    .primaryKey()
+    .references(() => providerKeys.id),
+  lastUsedAt: instant('last_used_at').notNull(),
+});

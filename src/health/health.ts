@@ -22,6 +22,7 @@ interface Dependencies {
   dataKeys: DataKeys;
   clerk: () => CheckState;
   isDraining: () => boolean;
+  onChange: (able: boolean, checks: Readiness['checks'], error: unknown) => void;
 }
 
 /** A load balancer's question has its answer well within the usual second. */
@@ -31,6 +32,7 @@ const READINESS_LIMIT_MS = 750;
 export class Health {
   readonly #dependencies: Dependencies;
   #looking: Promise<Readiness> | undefined;
+  #able = true;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
@@ -59,11 +61,20 @@ export class Health {
         await dataKeys.opensSystemKey(queries);
         checks.encryptionKey = 'ok';
       }, READINESS_LIMIT_MS);
-    } catch {
-      // What failed is what was not yet set to ok; requests log the reason.
+      this.#tellChange(checks, undefined);
+    } catch (error) {
+      // What failed is what was not yet set to ok.
+      this.#tellChange(checks, error);
     }
     const { clerk: _, ...needed } = checks;
     const ready = !isDraining() && !Object.values(needed).includes('unavailable');
     return { status: ready ? 'ok' : 'unavailable', checks };
+  }
+
+  /** Once when it turns bad and once when it turns good again, however often it is asked in between. */
+  #tellChange(checks: Readiness['checks'], error: unknown): void {
+    const able = error === undefined && checks.migrations === 'ok';
+    if (able !== this.#able) this.#dependencies.onChange(able, checks, error);
+    this.#able = able;
   }
 }

@@ -24,8 +24,7 @@ export function documentation(endpoints: readonly Endpoint[]): Router {
     customSiteTitle: 'Key Service',
     swaggerOptions: { url: '/openapi.json', persistAuthorization: false },
   });
-  router.use('/docs/package.json', (_request, _response, next) => next('router'));
-  router.use('/docs', labelled('/docs'), readOnly, unconditional, ...swaggerUi.serve);
+  router.use('/docs', onlyThePage, labelled('/docs'), readOnly, unconditional, ...swaggerUi.serve);
   router.get('/docs', page);
   return router;
 }
@@ -37,6 +36,14 @@ function labelled(route: string): RequestHandler {
     next();
   };
 }
+
+/** The package serves its whole folder; the page needs these files of it. */
+const PAGE = /^\/(swagger-ui(-bundle|-standalone-preset|-init)?\.(css|js)|favicon-(16x16|32x32)\.png)?$/;
+
+const onlyThePage: RequestHandler = (request, _response, next) => {
+  if (PAGE.test(request.path)) next();
+  else next('router');
+};
 
 /** The file server answers a condition or a range that does not hold with an error; a whole document is right always. */
 const unconditional: RequestHandler = ({ headers }, _response, next) => {

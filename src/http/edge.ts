@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { callerName } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
@@ -21,8 +22,19 @@ async function serve(endpoint: Endpoint, checkResponses: boolean, request: Reque
   state.callerName = caller === null ? null : callerName(caller);
   const input = await readInput(endpoint.request, request, response);
   const reply = await call(endpoint)(caller, input);
-  const schema = endpoint.responses[reply.status]?.schema;
-  sendJson(response, reply.status, checkResponses ? schema?.parse(reply.body) : reply.body, reply.headers);
+  if (checkResponses) checkReply(endpoint, reply);
+  sendJson(response, reply.status, reply.body, reply.headers);
+}
+
+/**
+ * Refuses an answer that is not exactly what the endpoint declares: a field that the schema does not know would reach
+ * callers in production. What is sent is the same with and without the check.
+ */
+function checkReply({ responses, path }: Endpoint, { status, body }: Awaited<ReturnType<Endpoint['handle']>>): void {
+  const declared = responses[status]?.schema.safeParse(body);
+  if (!declared?.success || !isDeepStrictEqual(declared.data, body)) {
+    throw new ServiceError('internal_error', 'Something went wrong on our side.', { context: { undeclared: path } });
+  }
 }
 
 /** `endpoint()` has checked that the parts belong together; a list of endpoints of all kinds cannot say so. */
@@ -35,7 +47,8 @@ function call(endpoint: Endpoint) {
 
 /** All endpoints, and a 405 for every path of theirs with another method. */
 export function routerOf(endpoints: readonly Endpoint[], { checkResponses }: { checkResponses: boolean }): Router {
-  const router = Router();
+  // A proxy's rule on /internal must not be got around with /INTERNAL.
+  const router = Router({ caseSensitive: true });
   const refusals = new Map([...methodsByPath(endpoints)].map(([path, methods]) => [path, refuseMethod(path, methods)]));
   for (const endpoint of endpoints) {
     const refusal = refusals.get(endpoint.path);

@@ -17,8 +17,8 @@ export interface Authentication<C extends Caller | null> {
 
 /** The part of a request that a schema describes. What is left out is not read. */
 export interface RequestSchemas {
-  params?: z.ZodType;
-  query?: z.ZodType;
+  params?: z.ZodObject;
+  query?: z.ZodObject;
   body?: z.ZodType;
 }
 
@@ -44,10 +44,11 @@ export type Reply<S extends ResponseSchemas> = {
 }[keyof S & number];
 
 export interface EndpointDefinition<C extends Caller | null, R extends RequestSchemas, S extends ResponseSchemas> {
-  method: 'get' | 'post' | 'delete';
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** As Express writes it: `/internal/keys/:provider`. */
   path: `/${string}`;
-  tag: 'Health' | 'Validation' | 'API keys' | 'Provider keys';
+  /** The heading that it stands under in the reference. */
+  tag: string;
   summary: string;
   description?: string;
   authentication: Authentication<C>;

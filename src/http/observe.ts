@@ -11,6 +11,9 @@ export interface ObservedRequest extends RequestState {
   aborted: boolean;
 }
 
+/** Nothing was answered: nginx's number for a request whose sender went away first. */
+const CLOSED_BY_SENDER = 499;
+
 export interface RequestObserver {
   started(): void;
   /** Told once of every request, when its connection is done with it. */
@@ -21,15 +24,21 @@ export function observe(observer: RequestObserver): RequestHandler {
   return (request, response, next) => {
     const startedAt = performance.now();
     observer.started();
-    response.once('close', () => {
+    // A pipelined answer that still waits for its turn when the connection goes emits no close of its own.
+    const { socket } = request;
+    const ended = () => {
+      response.off('close', ended);
+      socket.off('close', ended);
       observer.ended({
         ...stateOf(response),
         method: request.method,
-        status: response.statusCode,
+        status: response.headersSent ? response.statusCode : CLOSED_BY_SENDER,
         durationMs: performance.now() - startedAt,
         aborted: !response.writableFinished,
       });
-    });
+    };
+    response.on('close', ended);
+    socket.on('close', ended);
     next();
   };
 }

@@ -48,8 +48,8 @@ function pathOf(endpoint: Endpoint, problem: z.ZodType): RouteConfig {
     ...(description === undefined ? {} : { description }),
     security: authentication.security === null ? [] : [{ [authentication.security]: [] }],
     request: {
-      ...(request.params instanceof z.ZodObject ? { params: request.params } : {}),
-      ...(request.query instanceof z.ZodObject ? { query: request.query } : {}),
+      ...(request.params === undefined ? {} : { params: request.params }),
+      ...(request.query === undefined ? {} : { query: request.query }),
       ...(request.body === undefined
         ? {}
         : {

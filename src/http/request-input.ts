@@ -12,6 +12,7 @@ const BODY_LIMIT_BYTES = 64 * 1024;
 const parseJson = express.json({
   limit: BODY_LIMIT_BYTES,
   type: 'application/json',
+  strict: false, // whether it has to be an object is the schema's to say
   verify(_request, _response, body, charset) {
     // JSON is UTF-8 (RFC 8259 §8.1); decoding anything else would silently change what is stored.
     if (charset !== 'utf-8') throw unsupported();
@@ -29,15 +30,22 @@ export async function readInput(schemas: RequestSchemas, request: Request, respo
   for (const part of ['params', 'query', 'body'] as const) {
     const schema = schemas[part];
     if (schema === undefined) continue;
-    const unsafe = findUnsafeText(parts[part]);
-    const parsed = unsafe === null ? schema.safeParse(parts[part], { error: validationMessage }) : undefined;
+    const value = part === 'query' ? known(schemas.query, request.query) : parts[part];
+    const unsafe = findUnsafeText(value);
+    const parsed = unsafe === null ? schema.safeParse(value, { error: validationMessage }) : undefined;
     if (unsafe !== null) problems.push(unsafe);
     else if (parsed?.success) input[part] = parsed.data;
     else if (part === 'body' && body === undefined) problems.push({ pointer: '', detail: 'needs a JSON body' });
-    else problems.push(...(parsed?.error.issues ?? []).flatMap(toFields));
+    else problems.push(...(parsed?.error.issues ?? []).flatMap(part === 'query' ? toParameters : toFields));
   }
   if (problems.length > 0) throw invalidRequest(problems);
   return input;
+}
+
+/** Unknown parameters are ignored, whatever is in them. */
+function known(schema: z.ZodObject | undefined, query: Request['query']): Record<string, unknown> {
+  const names = Object.keys(schema?.shape ?? {}).filter((name) => Object.hasOwn(query, name));
+  return Object.fromEntries(names.map((name) => [name, query[name]]));
 }
 
 /** A 400 that names each field and what is wrong with it. */
@@ -81,7 +89,7 @@ function unsupported(): ServiceError {
 
 /** Headers that mean one thing, of which Node would silently keep the first. It refuses a second Content-Length itself. */
 function refuseRepeatedHeaders(request: Request): void {
-  for (const name of ['content-type', 'if-match']) {
+  for (const name of ['content-type']) {
     if (timesSent(request, name) > 1)
       throw invalidRequest([{ pointer: '', detail: `has more than one ${name} header` }]);
   }
@@ -96,4 +104,10 @@ function toFields(issue: z.core.$ZodIssue): InvalidField[] {
     }));
   }
   return [{ pointer: path.join(''), detail: issue.message }];
+}
+
+/** A parameter that may be sent once, and was sent more often, is an array where a string is expected. */
+function toParameters(issue: z.core.$ZodIssue): InvalidField[] {
+  const repeated = issue.code === 'invalid_type' && issue.expected === 'string' && issue.message !== 'is required';
+  return toFields(repeated ? { ...issue, message: 'must be sent once' } : issue);
 }

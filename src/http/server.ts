@@ -9,6 +9,7 @@ import {
 } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ServiceError } from '../errors.ts';
+import { timesSent } from './credentials.ts';
 import { problemOf } from './problem.ts';
 
 const HEADER_LIMIT_BYTES = 16 * 1024;
@@ -35,23 +36,37 @@ export function createHttpServer(app: RequestListener, { errorDocsUrl, onRefused
     connectionsCheckingInterval: LIMITS_CHECKED_EVERY_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
   });
+  /**
+   * The request that each connection waits for the answer to. What goes wrong in its own body is its answer; what goes
+   * wrong after it must not take its answer's place.
+   */
+  const answering = new WeakMap<Duplex, ServerResponse>();
   server.on('request', answer);
   // An expectation that we do not know may be ignored (RFC 9110 §10.1.1); Node would answer it before we see it.
   server.on('checkExpectation', answer);
+  server.on('connect', (_request, socket) => refuseSocket(socket, refusal(undefined)));
+  // The limit in bytes is enough. Node's limit in number would drop the rest unseen, a second Authorization among it.
+  server.maxHeadersCount = 0;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const pending = answering.get(socket);
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
-    else refuseSocket(socket, refusal(error.code));
+    else if (pending === undefined) refuseSocket(socket, refusal(error.code));
+    else if (pending.headersSent || pending.req.complete) pending.once('finish', () => socket.end());
+    else refuseResponse(pending, refusal(error.code));
   });
   return server;
 
   function answer(request: IncomingMessage, response: ServerResponse & { req: IncomingMessage }): void {
+    answering.set(request.socket, response);
+    response.once('close', () => answering.delete(request.socket));
     if (isProper(request)) app(request, response);
-    else refuseResponse(response);
+    else refuseResponse(response, refusal(undefined));
   }
 
-  function refuseResponse(response: ServerResponse): void {
-    const { status, headers, text } = problemText(refusal(undefined));
-    response.writeHead(status, headers).end(text);
+  function refuseResponse(response: ServerResponse, error: ServiceError): void {
+    const known = response.getHeader('X-Request-Id');
+    const { status, headers, text } = problemText(error, typeof known === 'string' ? known : undefined);
+    response.writeHead(status, { ...headers, Connection: 'close' }).end(text);
   }
 
   /** Where Node has given up on the parser there is no response to write to, only the connection. */
@@ -61,8 +76,7 @@ export function createHttpServer(app: RequestListener, { errorDocsUrl, onRefused
     socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${text}`);
   }
 
-  function problemText(error: ServiceError): { status: number; headers: Record<string, string>; text: string } {
-    const id = randomUUID();
+  function problemText(error: ServiceError, id: string = randomUUID()) {
     const { status, headers, body } = problemOf(error, id, errorDocsUrl);
     const text = JSON.stringify(body);
     onRefused(status);
@@ -75,12 +89,14 @@ export function createHttpServer(app: RequestListener, { errorDocsUrl, onRefused
 }
 
 /**
- * Two things of which Node and Express would make answers of their own: an HTTP/1.1 request without a Host (RFC 9112
- * §3.2), and a target that is no URL.
+ * What Node and Express would answer in their own way, or guess at: an HTTP/1.1 request without a Host or with two (RFC
+ * 9112 §3.2), and a target that is no path and no HTTP URL.
  */
-function isProper({ httpVersion, headers, url = '' }: IncomingMessage): boolean {
-  const hasHost = httpVersion !== '1.1' || headers.host !== undefined;
-  return hasHost && (url.startsWith('/') || url === '*' || URL.canParse(url));
+function isProper(request: IncomingMessage): boolean {
+  const { httpVersion, url = '' } = request;
+  const hosts = timesSent(request, 'host');
+  if (hosts > 1 || (hosts === 0 && httpVersion === '1.1')) return false;
+  return url.startsWith('/') || url === '*' || (/^https?:\/\//i.test(url) && URL.canParse(url));
 }
 
 function refusal(code: string | undefined): ServiceError {

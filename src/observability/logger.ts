@@ -18,6 +18,8 @@ export function createLogger(
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
+  // A log that nobody reads any more, or a disk that is full, must not end the service; lines are lost until it is back.
+  output.on('error', () => {});
   if (output.isTTY !== true) return pino(options, output);
   return pino(
     options,

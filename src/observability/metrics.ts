@@ -22,7 +22,7 @@ export class Metrics {
   });
   readonly validations = new Counter({
     name: 'key_service_validations_total',
-    help: 'API key validations by outcome',
+    help: 'Answers of GET /validate: valid, or the code of the problem',
     labelNames: ['outcome'] as const,
     registers: [this.registry],
   });
@@ -50,14 +50,21 @@ export class Metrics {
   watchPool(state: () => PoolState): void {
     new Gauge({
       name: 'key_service_database_pool_connections',
-      help: 'Connections of the pool by state, and requests that wait for one',
+      help: 'Connections of the pool by state',
       labelNames: ['state'] as const,
       registers: [this.registry],
       collect() {
-        const { total, idle, waiting } = state();
+        const { total, idle } = state();
         this.set({ state: 'busy' }, total - idle);
         this.set({ state: 'idle' }, idle);
-        this.set({ state: 'waiting' }, waiting);
+      },
+    });
+    new Gauge({
+      name: 'key_service_database_pool_waiting',
+      help: 'Trips to the database that wait for a connection',
+      registers: [this.registry],
+      collect() {
+        this.set(state().waiting);
       },
     });
   }

@@ -6,6 +6,8 @@ import type { ErrorMonitor } from './error-monitor.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
+const VALIDATION_ROUTE = '/validate';
+
 /** Makes of an answered request its log line, its metric and, when it failed on our side, its report. */
 export function requestReporter(
   logger: Logger,
@@ -15,6 +17,7 @@ export function requestReporter(
   return ({ requestId, method, route, status, durationMs, callerName, error, aborted }) => {
     const label = route ?? 'unmatched';
     metrics.requestDuration.observe({ method, route: label, status }, durationMs / 1000);
+    if (route === VALIDATION_ROUTE) metrics.validations.inc({ outcome: error === undefined ? 'valid' : codeOf(error) });
     const failed = error !== undefined && isFailure(error);
     const line = {
       requestId,
@@ -28,6 +31,7 @@ export function requestReporter(
     };
     if (failed) logger.error(line, 'request failed');
     else logger.info(line, 'request');
+    // A database that is gone fails every request: the metrics tell that better than as many events.
     if (failed && codeOf(error) !== 'database_unavailable') {
       monitor.report({ error: describeError(error), requestId, route: label, method });
     }

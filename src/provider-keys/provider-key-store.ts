@@ -1,7 +1,7 @@
-import { and, asc, eq, isNull, lt, type SQL, sql } from 'drizzle-orm';
+import { and, asc, eq, gte, isNull, lt, type SQL, sql } from 'drizzle-orm';
 import { type WrappedDataKey, wrappedDataKeyColumns } from '../data-keys/wrapped-data-key.ts';
 import type { Queries } from '../database/database.ts';
-import { dataKeys, organizations, providerKeys, providerKeyVersions } from '../database/schema.ts';
+import { dataKeys, organizations, providerKeys, providerKeyUses, providerKeyVersions } from '../database/schema.ts';
 
 /** The row of an organisation's key for one provider, locked until the transaction ends. */
 export interface LockedRow {
@@ -62,7 +62,7 @@ export async function storeVersion(
     .set({
       version: next.version,
       updatedAt: sql`now()`,
-      ...(isLive(row) ? {} : { createdAt: sql`now()`, lastUsedAt: null, deletedAt: null }),
+      ...(isLive(row) ? {} : { createdAt: sql`now()`, deletedAt: null }),
     })
     .where(eq(providerKeys.id, row.id));
 }
@@ -109,31 +109,38 @@ async function destroyVersionsBefore(queries: Queries, providerKeyId: string, ve
 }
 
 function selectSealed(queries: Queries, where: SQL | undefined): Promise<SealedRow[]> {
-  return queries
-    .select({
-      id: providerKeys.id,
-      organizationId: providerKeys.organizationId,
-      provider: providerKeys.provider,
-      version: providerKeys.version,
-      sealed: providerKeyVersions.sealed,
-      dataKey: wrappedDataKeyColumns,
-      createdAt: providerKeys.createdAt,
-      updatedAt: providerKeys.updatedAt,
-      lastUsedAt: providerKeys.lastUsedAt,
-    })
-    .from(providerKeys)
-    .innerJoin(organizations, eq(organizations.id, providerKeys.organizationId))
-    .innerJoin(
-      providerKeyVersions,
-      and(
-        eq(providerKeyVersions.providerKeyId, providerKeys.id),
-        eq(providerKeyVersions.version, providerKeys.version),
-      ),
-    )
-    .innerJoin(dataKeys, eq(dataKeys.id, providerKeyVersions.dataKeyId))
-    .where(and(where, isNull(providerKeys.deletedAt)))
-    .orderBy(asc(sql`${providerKeys.provider} collate "C"`))
-    .then((rows) => rows);
+  return (
+    queries
+      .select({
+        id: providerKeys.id,
+        organizationId: providerKeys.organizationId,
+        provider: providerKeys.provider,
+        version: providerKeys.version,
+        sealed: providerKeyVersions.sealed,
+        dataKey: wrappedDataKeyColumns,
+        createdAt: providerKeys.createdAt,
+        updatedAt: providerKeys.updatedAt,
+        lastUsedAt: providerKeyUses.lastUsedAt,
+      })
+      .from(providerKeys)
+      .innerJoin(organizations, eq(organizations.id, providerKeys.organizationId))
+      .innerJoin(
+        providerKeyVersions,
+        and(
+          eq(providerKeyVersions.providerKeyId, providerKeys.id),
+          eq(providerKeyVersions.version, providerKeys.version),
+        ),
+      )
+      .innerJoin(dataKeys, eq(dataKeys.id, providerKeyVersions.dataKeyId))
+      // A use from before the secret was destroyed says nothing about the one that was saved since.
+      .leftJoin(
+        providerKeyUses,
+        and(eq(providerKeyUses.id, providerKeys.id), gte(providerKeyUses.lastUsedAt, providerKeys.createdAt)),
+      )
+      .where(and(where, isNull(providerKeys.deletedAt)))
+      .orderBy(asc(sql`${providerKeys.provider} collate "C"`))
+      .then((rows) => rows)
+  );
 }
 
 function ownedBy(owner: Owner): SQL {

@@ -1,3 +1,5 @@
+import { settledWithin } from '../time-limit.ts';
+
 /** Writes when keys were last used; an earlier instant never replaces a later one. */
 export type WriteLastUsed = (uses: { id: string; at: Date }[]) => Promise<void>;
 
@@ -14,6 +16,7 @@ export class LastUsed {
   #pending = new Map<string, Date>();
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> = Promise.resolve();
+  #running = false;
 
   constructor(write: WriteLastUsed, onFailure: (error: unknown) => void) {
     this.#write = write;
@@ -26,7 +29,9 @@ export class LastUsed {
   }
 
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => void this.flush(), intervalMs);
+    this.#timer = setInterval(() => {
+      if (!this.#running) void this.flush();
+    }, intervalMs);
     this.#timer.unref();
   }
 
@@ -36,12 +41,19 @@ export class LastUsed {
     return this.#flushing;
   }
 
-  async stop(): Promise<void> {
+  /** Writes what there is, for at most so long. */
+  async stop(limitMs: number): Promise<void> {
     clearInterval(this.#timer);
-    await this.flush();
+    await settledWithin(limitMs, this.flush());
   }
 
   async #writePending(): Promise<void> {
+    this.#running = true;
+    await this.#writeBatches();
+    this.#running = false;
+  }
+
+  async #writeBatches(): Promise<void> {
     const uses = [...this.#pending].map(([id, at]) => ({ id, at }));
     this.#pending = new Map();
     for (let start = 0; start < uses.length; start += LARGEST_BATCH) {

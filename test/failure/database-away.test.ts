@@ -114,6 +114,29 @@ describe('While the database is slow', () => {
     expect(await service.sql('select version from key_service.provider_keys')).toEqual(before);
   });
 
+  it('a write that was answered 503 does not happen later, however slowly its statements went on', async () => {
+    const read = async () =>
+      (await service.asService('GET', `/internal/keys/anthropic/decrypt?clerkOrgId=${org}`)).body;
+    const before = await read();
+    // Two locks that the save meets one after the other, each within its own limit and both together beyond the trip's.
+    const locks = [
+      service.sql('begin; select * from key_service.provider_keys for update; select pg_sleep(0.9); commit'),
+      service.sql('begin; select * from key_service.data_keys for update; select pg_sleep(1.75); commit'),
+    ];
+    await expect
+      .poll(() => service.sql("select 1 from pg_stat_activity where query like '%pg_sleep%' and state = 'active'"))
+      .toHaveLength(3);
+    const late = await service.saveProviderKey(org, 'anthropic', 'sk-ant-a-late-fake-key-0000');
+    expect(late.status).toBe(503);
+    await Promise.all(locks);
+    await expect
+      .poll(() =>
+        service.sql("select 1 from pg_stat_activity where application_name = 'key-service' and state <> 'idle'"),
+      )
+      .toHaveLength(0);
+    expect(await read()).toEqual(before);
+  });
+
   it('connections that hang are not given to the next request', async () => {
     proxy.stall();
     await Promise.all(everything());

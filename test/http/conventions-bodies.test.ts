@@ -61,6 +61,16 @@ describe('a JSON body', () => {
   });
 
   describe('400', () => {
+    it.each(['"canary"', '7', 'null', 'true'])('is the answer to %s, which is JSON and no object', async (body) => {
+      const answer = await service.request('POST', '/internal/keys', {
+        body,
+        headers: { 'X-Service-Key': SERVICE_KEY },
+      });
+      expect(answer.status).toBe(400);
+      expect(answer.body.detail).toBe('The request must be of type object.');
+      expect(answer.text).not.toContain('canary');
+    });
+
     it.each([
       ['cut short', '{"clerkOrgId":"canary'],
       ['with a comma too many', '{"clerkOrgId":"canary",}'],
@@ -69,10 +79,6 @@ describe('a JSON body', () => {
       ['with a raw control character', '{"clerkOrgId":"canary\n"}'],
       ['of text', 'canary'],
       ['of white space', '   '],
-      ['of a string', '"canary"'],
-      ['of a number', '7'],
-      ['of null', 'null'],
-      ['of true', 'true'],
     ])('malformed_json: is the answer to one %s, which is not echoed', async (_what, body) => {
       const answer = await post(body);
       expectProblem(answer, 400, 'malformed_json');

@@ -83,7 +83,12 @@ describe('DELETE /internal/keys/:provider', () => {
     it('starts the story of the next key anew: it was created now and never used', async () => {
       const org = newOrganization();
       await service.saveProviderKey(org, 'openai', 'not-a-real-one');
-      await service.sql(`update key_service.provider_keys set created_at = '2020-01-01', last_used_at = '2020-01-02'`);
+      await service.sql("update key_service.provider_keys set created_at = '2020-01-01'");
+      await service.sql(
+        "insert into key_service.provider_key_uses select id, '2020-01-02' from key_service.provider_keys on conflict (provider_key_id) do update set last_used_at = excluded.last_used_at",
+      );
+      const listed = await service.asService('GET', `/internal/keys?clerkOrgId=${org}`);
+      expect(listed.body.keys[0].lastUsedAt).toBe('2020-01-02T00:00:00.000Z');
       await remove(org);
       await service.saveProviderKey(org, 'openai', 'not-a-real-one');
       const { body } = await service.asService('GET', `/internal/keys?clerkOrgId=${org}`);

@@ -33,7 +33,10 @@ describe('what is no valid HTTP request', () => {
       `${lines('POST /internal/keys HTTP/1.1', 'Host: a', `X-Service-Key: ${SERVICE_KEY}`, 'Content-Type: application/json', 'Transfer-Encoding: chunked')}canary\r\n`,
     ],
     ['no Host', lines('GET /health HTTP/1.1', 'Connection: close')],
+    ['two Hosts', requestHead('GET /health', 'Host: canary')],
     ['a target that is no URL', requestHead('GET http://[canary')],
+    ['a target of another scheme', requestHead('GET canary://health')],
+    ['a tunnel', requestHead('CONNECT canary:443')],
   ])('400: is answered with a problem that echoes none of it: %s', async (_what, request) => {
     const answer = await sendRaw(service.port, request);
     expectProblem(answer, 400, 'invalid_request');
@@ -48,9 +51,26 @@ describe('what is no valid HTTP request', () => {
     expect(headers.get('cache-control')).toBe('no-store');
   });
 
+  it('that follows a valid one does not take the place of its answer', async () => {
+    const valid = lines('GET /health HTTP/1.1', 'Host: a', 'X-Request-Id: the-valid-one');
+    const answer = await sendRaw(service.port, `${valid}canary\r\n\r\n`);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('x-request-id')).toBe('the-valid-one');
+  });
+
   it('leaves the service as it was', async () => {
     await Promise.allSettled(Array.from({ length: 20 }, () => sendRaw(service.port, 'nonsense\r\n\r\n')));
     expect((await service.request('GET', '/health')).status).toBe(200);
+  });
+});
+
+describe('a great many headers', () => {
+  it('do not hide a second Authorization', async () => {
+    const { key } = await service.issueKey('org_many_headers');
+    const many = Array.from({ length: 2_200 }, () => 'a:b');
+    const credentials = [`Authorization: Bearer ${key}`, ...many, 'Authorization: Bearer another'];
+    const answer = await sendRaw(service.port, requestHead('GET /validate', ...credentials));
+    expectProblem(answer, 401, 'api_key_invalid');
   });
 });
 

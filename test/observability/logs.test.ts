@@ -123,7 +123,7 @@ describe('the log line of a request', () => {
         () => setTimeout(() => socket.destroy(), 100),
       );
     });
-    expect(await linesOf(requestId)).toEqual([expect.objectContaining({ aborted: true, route: '/internal/keys' })]);
+    expect(await linesOf(requestId)).toEqual([expect.objectContaining({ status: 400, route: '/internal/keys' })]);
   });
 
   it('is one for each request of a connection that sends several', async () => {

@@ -49,6 +49,38 @@ describe('an invalid variable', () => {
     }
   });
 
+  it('is no second sslmode, which another reader might take for the first', () => {
+    for (const query of ['sslmode=verify-full&sslmode=disable', 'ssl=true']) {
+      expect(problemsOf({ ...PRODUCTION, KEY_SERVICE_DATABASE_URL: `${DATABASE_URL}?${query}` })).toEqual([
+        'KEY_SERVICE_DATABASE_URL must say with one sslmode how TLS is used',
+      ]);
+    }
+  });
+
+  it.each(['KEY_SERVICE_API_KEY', 'KEY_SERVICE_API_KEY_PREVIOUS', 'CLERK_SECRET_KEY'])(
+    '%s is no text that a header cannot carry',
+    (name) => {
+      for (const value of ['ключ-ключ-ключ-ключ', 'not a real service key', 'not-a-real\nservice-key']) {
+        expect(problemsOf({ ...PRODUCTION, [name]: value })).toEqual([
+          `${name} must be visible ASCII characters without white space`,
+        ]);
+      }
+    },
+  );
+
+  it('SENTRY_DSN is no URL that the SDK would print and ignore', () => {
+    for (const value of [
+      'https://not-a-key@sentry.example',
+      'https://sentry.example/1',
+      'https://a@b@sentry.example/1',
+    ]) {
+      expect(problemsOf({ ...PRODUCTION, SENTRY_DSN: value })).toEqual([
+        'SENTRY_DSN must be a DSN, as Sentry shows it for the project',
+      ]);
+    }
+    expect(messageOf({ ...PRODUCTION, SENTRY_DSN: 'https://notarealkey@sentry.example/1' })).toBe('');
+  });
+
   it('is no verify-ca without the authority to verify with', () => {
     expect(problemsOf({ ...PRODUCTION, KEY_SERVICE_DATABASE_URL: `${DATABASE_URL}?sslmode=verify-ca` })).toEqual([
       'KEY_SERVICE_DATABASE_URL must have an sslrootcert beside sslmode=verify-ca: the authority to verify with',

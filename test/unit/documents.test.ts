@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { generateKey, isForged } from '../../src/api-keys/key-format.ts';
+import { generateKey, hasWrongChecksum } from '../../src/api-keys/key-format.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What git ignores is no part of the project; git itself may not be there. */
@@ -44,7 +44,7 @@ const REAL_KEYS = [
 ];
 function realKeysIn(text: string): string[] {
   const issued = text.match(/\b[a-z][a-z0-9]{0,15}_(?:live|test)_[0-9A-Za-z]{49}\b/g) ?? [];
-  const genuine = issued.filter((key) => !isForged(key.split('_')[0] ?? '', key));
+  const genuine = issued.filter((key) => !hasWrongChecksum(key.split('_')[0] ?? '', key));
   return [...genuine, ...REAL_KEYS.flatMap((pattern) => pattern.exec(text)?.[0] ?? [])];
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ENVIRONMENTS, generateKey, hashKey, isForged } from '../../src/api-keys/key-format.ts';
+import { ENVIRONMENTS, generateKey, hashKey, hasWrongChecksum } from '../../src/api-keys/key-format.ts';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const secretOf = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes));
@@ -26,7 +26,7 @@ describe('a new key', () => {
   it('is well-formed and distinct 10,000 times over', () => {
     const keys = Array.from({ length: 10_000 }, () => generateKey('ks', 'live').key);
     expect(new Set(keys).size).toBe(10_000);
-    expect(keys.filter((key) => !/^ks_live_[0-9A-Za-z]{49}$/.test(key) || isForged('ks', key))).toEqual([]);
+    expect(keys.filter((key) => !/^ks_live_[0-9A-Za-z]{49}$/.test(key) || hasWrongChecksum('ks', key))).toEqual([]);
   });
 
   // Computed outside this project's code. In two parts, so that no file holds a key.
@@ -90,7 +90,7 @@ describe('hashKey', () => {
   });
 });
 
-describe('isForged', () => {
+describe('hasWrongChecksum', () => {
   const genuine = () => generateKey('ks', 'live', Buffer.alloc(32, 0x3c)).key;
   const secretStart = 'ks_live_'.length;
 
@@ -101,7 +101,7 @@ describe('isForged', () => {
         fc.constantFrom(...ENVIRONMENTS),
         fc.constantFrom('ks', 'a', 'acme9'),
         (secret, env, prefix) => {
-          expect(isForged(prefix, generateKey(prefix, env, secret).key)).toBe(false);
+          expect(hasWrongChecksum(prefix, generateKey(prefix, env, secret).key)).toBe(false);
         },
       ),
     );
@@ -111,7 +111,7 @@ describe('isForged', () => {
     const key = genuine();
     for (let at = secretStart; at < key.length; at += 1) {
       const mistyped = [...ALPHABET].filter((c) => c !== key[at]).map((c) => replaceAt(key, at, c));
-      expect(mistyped.filter((other) => !isForged('ks', other))).toEqual([]);
+      expect(mistyped.filter((other) => !hasWrongChecksum('ks', other))).toEqual([]);
       expect(mistyped).toHaveLength(61);
     }
   });
@@ -120,19 +120,19 @@ describe('isForged', () => {
     const key = genuine();
     for (let at = secretStart; at < key.length - 1; at += 1) {
       const swapped = key.slice(0, at) + key.charAt(at + 1) + key.charAt(at) + key.slice(at + 2);
-      expect(isForged('ks', swapped)).toBe(swapped !== key);
+      expect(hasWrongChecksum('ks', swapped)).toBe(swapped !== key);
     }
   });
 
   it('catches a live key that is passed off as a test key', () => {
-    expect(isForged('ks', genuine().replace('_live_', '_test_'))).toBe(true);
+    expect(hasWrongChecksum('ks', genuine().replace('_live_', '_test_'))).toBe(true);
   });
 
   it('catches made-up keys', () => {
     const madeUp = fc.string({ unit: fc.constantFrom(...ALPHABET), minLength: 49, maxLength: 49 });
     fc.assert(
       fc.property(madeUp, (text) => {
-        expect(isForged('ks', `ks_live_${text}`)).toBe(true);
+        expect(hasWrongChecksum('ks', `ks_live_${text}`)).toBe(true);
       }),
     );
   });
@@ -150,15 +150,15 @@ describe('isForged', () => {
     ['a character outside base 62', replaceAt(mistyped(), secretStart + 9, '-')],
     ['a letter outside ASCII', replaceAt(mistyped(), secretStart + 9, 'é')],
   ])('does not judge what has another shape, which may have been imported: %s', (_what, text) => {
-    expect(isForged('ks', text)).toBe(false);
+    expect(hasWrongChecksum('ks', text)).toBe(false);
   });
 
   it('judges keys of the configured prefix only', () => {
     const forged = replaceAt(generateKey('acme', 'live', Buffer.alloc(32, 1)).key, 20, '!').replace('!', 'z');
-    expect(isForged('acme', forged)).toBe(true);
-    expect(isForged('ks', forged)).toBe(false);
-    expect(isForged('acme', mistyped())).toBe(false);
-    expect(isForged('acme', forged)).toBe(true);
+    expect(hasWrongChecksum('acme', forged)).toBe(true);
+    expect(hasWrongChecksum('ks', forged)).toBe(false);
+    expect(hasWrongChecksum('acme', mistyped())).toBe(false);
+    expect(hasWrongChecksum('acme', forged)).toBe(true);
   });
 
   /** Of the right shape, with a checksum that is wrong. */

@@ -128,13 +128,13 @@ describe('LastUsed', () => {
     expect(write).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
     expect(write).toHaveBeenCalledTimes(1);
-    await uses.stop();
+    await uses.stop(1_000);
   });
 
   it('writes what is left when it is stopped, and nothing by itself afterwards', async () => {
     uses.start(1_000);
     uses.record('a', at(1));
-    await uses.stop();
+    await uses.stop(1_000);
     expect(write.mock.calls).toEqual([[[{ id: 'a', at: at(1) }]]]);
     uses.record('b', at(1));
     await vi.advanceTimersByTimeAsync(10_000);
@@ -144,7 +144,7 @@ describe('LastUsed', () => {
   it('can be stopped without having been started, and when the last write fails', async () => {
     write.mockRejectedValue(new Error('no database'));
     uses.record('a', at(1));
-    await expect(uses.stop()).resolves.toBeUndefined();
+    await expect(uses.stop(1_000)).resolves.toBeUndefined();
     expect(onFailure).toHaveBeenCalledTimes(1);
   });
 });
