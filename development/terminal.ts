@@ -29,5 +29,7 @@ export function endRequested(): AbortSignal {
 }
 
 function describe(error: unknown): string {
+  // A folder that cannot be written, a file where a folder should be: the system says it well enough in one line.
+  if (error instanceof Error && 'code' in error && 'path' in error) return `\n${error.message}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

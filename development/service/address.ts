@@ -14,6 +14,8 @@ export interface Address {
 export function serviceAddress(): Address {
   const host = variable('HOST') ?? '127.0.0.1';
   const port = Number(variable('PORT') ?? 3001);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new Failure('PORT must be a whole number from 1 to 65535.');
   return { host, port, url: `http://${reachable(host)}:${port}` };
 }
 
