@@ -12,6 +12,7 @@ import { masterKeyFromBytes } from './encryption/master-key.ts';
 import { healthEndpoints } from './health/endpoints.ts';
 import { Health } from './health/health.ts';
 import { createApp } from './http/app.ts';
+import { Drain } from './http/drain.ts';
 import { createHttpServer } from './http/server.ts';
 import { describeError } from './observability/describe-error.ts';
 import type { ErrorMonitor } from './observability/error-monitor.ts';
@@ -40,9 +41,7 @@ export interface KeyService {
   dataKeys: DataKeys;
   metrics: Metrics;
   lastUsed: readonly LastUsed[];
-  requestsInFlight: () => number;
-  /** From now on every answer asks its connection to close, and readiness says no. */
-  startDraining: () => void;
+  drain: Drain;
   /** Stops what runs in the background. */
   close: () => void;
 }
@@ -88,9 +87,8 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
     },
   });
 
-  let draining = false;
-  let inFlight = 0;
-  const isDraining = () => draining;
+  const drain = new Drain();
+  const isDraining = () => drain.draining;
   const health = new Health({
     database,
     dataKeys,
@@ -117,11 +115,9 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
     errorDocsUrl: config.errorDocsUrl,
     isDraining,
     observer: {
-      started() {
-        inFlight += 1;
-      },
+      started: () => drain.requestStarted(),
       ended(request) {
-        inFlight -= 1;
+        drain.requestEnded();
         report(request);
       },
     },
@@ -136,10 +132,7 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
     dataKeys,
     metrics,
     lastUsed: [apiKeyUses, providerKeyUses],
-    requestsInFlight: () => inFlight,
-    startDraining: () => {
-      draining = true;
-    },
+    drain,
     close: clerk.close,
   };
 }

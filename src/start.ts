@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net';
 import { compose, type Foundation } from './compose.ts';
 import { applyMigrations } from './database/migrations.ts';
 import { reachDatabase } from './database/reach.ts';
-import { drain } from './http/drain.ts';
 import { metricsServer } from './observability/metrics-server.ts';
 
 export interface RunningService {
@@ -71,8 +70,7 @@ export async function start(options: Omit<Foundation, 'databaseUrl'>): Promise<R
     port,
     metricsPort: metrics === null ? null : portOf(metrics),
     async stop() {
-      service.startDraining();
-      await drain(service.server, service.requestsInFlight, DRAIN_LIMIT_MS);
+      await service.drain.end(service.server, DRAIN_LIMIT_MS);
       await letGo();
     },
   };

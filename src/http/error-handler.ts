@@ -16,10 +16,6 @@ export function errorHandler(docsUrl: string): ErrorRequestHandler {
     state.error = isMalformedPath(error)
       ? new ServiceError('invalid_request', 'The path is not valid percent-encoded UTF-8.')
       : error;
-    if (response.headersSent) {
-      response.destroy();
-      return;
-    }
     sendProblem(response, problemOf(state.error, state.requestId, docsUrl));
   };
 }

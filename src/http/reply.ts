@@ -8,6 +8,8 @@ export function sendJson(
   body: unknown,
   headers: Record<string, string> = {},
 ): void {
+  // The server has answered already: the request did not arrive in time, or its body was no HTTP.
+  if (response.headersSent) return;
   const text = JSON.stringify(body);
   response.writeHead(status, {
     'Content-Type': 'application/json; charset=utf-8',

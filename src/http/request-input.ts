@@ -22,7 +22,7 @@ const parseJson = express.json({
 
 /** Reads the parts of a request that its endpoint describes. @throws ServiceError for anything that does not fit */
 export async function readInput(schemas: RequestSchemas, request: Request, response: Response) {
-  refuseRepeatedHeaders(request);
+  refuseRepeatedContentType(request);
   const body = schemas.body === undefined ? undefined : await readBody(request, response);
   const parts = { params: request.params, query: request.query, body };
   const problems: InvalidField[] = [];
@@ -87,11 +87,10 @@ function unsupported(): ServiceError {
   return new ServiceError('unsupported_media_type', 'Send the body as `Content-Type: application/json`, in UTF-8.');
 }
 
-/** Headers that mean one thing, of which Node would silently keep the first. It refuses a second Content-Length itself. */
-function refuseRepeatedHeaders(request: Request): void {
-  for (const name of ['content-type']) {
-    if (timesSent(request, name) > 1)
-      throw invalidRequest([{ pointer: '', detail: `has more than one ${name} header` }]);
+/** Node would silently keep the first. It refuses a second Content-Length by itself. */
+function refuseRepeatedContentType(request: Request): void {
+  if (timesSent(request, 'content-type') > 1) {
+    throw invalidRequest([{ pointer: '', detail: 'has more than one Content-Type header' }]);
   }
 }
 

@@ -58,7 +58,10 @@ export function createHttpServer(app: RequestListener, { errorDocsUrl, onRefused
 
   function answer(request: IncomingMessage, response: ServerResponse & { req: IncomingMessage }): void {
     answering.set(request.socket, response);
-    response.once('close', () => answering.delete(request.socket));
+    response.once('close', () => {
+      // A pipelined request may be waiting behind this one.
+      if (answering.get(request.socket) === response) answering.delete(request.socket);
+    });
     if (isProper(request)) app(request, response);
     else refuseResponse(response, refusal(undefined));
   }
