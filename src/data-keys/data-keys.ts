@@ -41,8 +41,8 @@ export class DataKeys {
 
   /**
    * The key to seal one secret of an organisation with: its current one, or a new one when there is none, when it has
-   * sealed as often as it may, or when it was altered and opens nothing any more. To be called in the transaction that
-   * stores the secret, once per secret.
+   * sealed as often as it may, or when it was altered and opens nothing any more. To be called once per secret,
+   * before the transaction that stores it: the count is then no lock that others wait for, and a crash wastes a seal.
    */
   async forSealing(queries: Queries, organizationId: string): Promise<DataKey> {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {

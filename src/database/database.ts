@@ -16,8 +16,8 @@ export interface PoolState {
 export interface Database {
   /** Runs statements that each stand alone. @throws ServiceError `database_unavailable` within `limitMs` */
   query<T>(work: (queries: Queries) => Promise<T>, limitMs?: number): Promise<T>;
-  /** Runs statements that all happen or none. @throws ServiceError `database_unavailable` within the time limit */
-  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  /** Runs statements that all happen or none. @throws ServiceError `database_unavailable` within `limitMs` */
+  transaction<T>(work: (queries: Queries) => Promise<T>, limitMs?: number): Promise<T>;
   poolState(): PoolState;
   /** Waits for running statements, and no longer than `limitMs`. */
   close(limitMs: number): Promise<void>;
@@ -67,7 +67,7 @@ export function openDatabase({ url, poolMax, onIdleConnectionLost }: DatabaseOpt
 
   return {
     query: (work, limitMs = TRIP_LIMIT_MS) => trip(limitMs, () => work(queries)),
-    transaction: (work) => trip(TRIP_LIMIT_MS, (limit) => inTransaction(pool, work, limit)),
+    transaction: (work, limitMs = TRIP_LIMIT_MS) => trip(limitMs, (limit) => inTransaction(pool, work, limit)),
     poolState: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: (limitMs) => settledWithin(limitMs, pool.end()),
   };

@@ -49,22 +49,22 @@ export async function lockRow(
   return made;
 }
 
-/** Stores the next version and destroys the ones before it: a replaced secret is gone at once. */
+/** Stores the next version and destroys the ones before it, in one statement: a replaced secret is gone at once. */
 export async function storeVersion(
   queries: Queries,
   row: LockedRow,
-  next: { version: number; dataKeyId: string; sealed: Buffer },
+  { version, dataKeyId, sealed }: { version: number; dataKeyId: string; sealed: Buffer },
 ): Promise<void> {
-  await queries.insert(providerKeyVersions).values({ providerKeyId: row.id, ...next });
-  await destroyVersionsBefore(queries, row.id, next.version);
-  await queries
-    .update(providerKeys)
-    .set({
-      version: next.version,
-      updatedAt: sql`now()`,
-      ...(isLive(row) ? {} : { createdAt: sql`now()`, deletedAt: null }),
-    })
-    .where(eq(providerKeys.id, row.id));
+  const createdAt = isLive(row) ? sql`created_at` : sql`now()`;
+  await queries.execute(sql`
+    with stored as (
+      insert into ${providerKeyVersions} (provider_key_id, version, data_key_id, sealed)
+      values (${row.id}, ${version}, ${dataKeyId}, ${sealed})
+    ), destroyed as (
+      delete from ${providerKeyVersions} where provider_key_id = ${row.id} and version < ${version}
+    )
+    update ${providerKeys} set version = ${version}, updated_at = now(), created_at = ${createdAt}, deleted_at = null
+    where id = ${row.id}`);
 }
 
 /** Whether the row holds a secret. */

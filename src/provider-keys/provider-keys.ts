@@ -38,12 +38,29 @@ export interface SavedProviderKey {
   outcome: 'created' | 'replaced' | 'unchanged';
 }
 
+interface WantedSecret {
+  clerkOrgId: string;
+  provider: string;
+  secret: string;
+}
+
+interface ReadyToStore {
+  /** The version that it was compared with; null when there was none. */
+  replaces: number | null;
+  organizationId: string;
+  dataKey: DataKey;
+}
+
 export interface RevealedProviderKey {
   key: string;
   version: number;
   /** Whose key it is: the organisation's own. */
   source: 'own';
 }
+
+/** A save makes two trips, one to prepare and one to store; both together stay below 2 s. */
+const PREPARE_LIMIT_MS = 750;
+const STORE_LIMIT_MS = 1_000;
 
 /** A holder's request has made a trip to the database already, to find its API key; both together stay below 2 s. */
 const HOLDERS_LIMIT_MS = 750;
@@ -64,24 +81,22 @@ export class ProviderKeys {
     this.#dependencies = dependencies;
   }
 
-  /** Saves a secret as the next version. The same secret again writes nothing and keeps its version. */
-  async save(
-    caller: ServiceCaller,
-    { clerkOrgId, provider, secret }: { clerkOrgId: string; provider: string; secret: string },
-  ): Promise<SavedProviderKey> {
-    const maskedKey = maskSecret(secret);
-    return this.#dependencies.database.transaction(async (queries) => {
-      const organizationId = await ensureOrganization(queries, clerkOrgId);
-      const row = await lockRow(queries, { id: uuidv7(), organizationId, provider });
-      if (isLive(row) && (await this.#holds(caller, queries, { organizationId, provider, secret }))) {
-        return { maskedKey, version: row.version, outcome: 'unchanged' };
-      }
-      const version = row.version + 1;
-      const dataKey = await this.#dependencies.dataKeys.forSealing(queries, organizationId);
-      const sealed = seal(dataKey, placeOf({ id: row.id, organizationId, provider, version }), secret);
-      await storeVersion(queries, row, { version, dataKeyId: dataKey.id, sealed });
-      return { maskedKey, version, outcome: isLive(row) ? 'replaced' : 'created' };
-    });
+  /**
+   * Saves a secret as the next version. The same secret again writes nothing and keeps its version.
+   *
+   * All that needs no lock comes first: many saves for one provider wait for each other at its row, and hold it for no
+   * more than it takes to number and store a version.
+   */
+  async save(caller: ServiceCaller, wanted: WantedSecret): Promise<SavedProviderKey> {
+    const { database } = this.#dependencies;
+    const maskedKey = maskSecret(wanted.secret);
+    const prepared = await database.query((queries) => this.#prepare(caller, queries, wanted), PREPARE_LIMIT_MS);
+    if ('unchanged' in prepared) return { maskedKey, version: prepared.unchanged, outcome: 'unchanged' };
+    const stored = await database.transaction(
+      (queries) => this.#store(caller, queries, wanted, prepared),
+      STORE_LIMIT_MS,
+    );
+    return { maskedKey, ...stored };
   }
 
   /** Sorted by provider. A secret that does not open is listed all the same, as unreadable. */
@@ -138,16 +153,40 @@ export class ProviderKeys {
     return { key, version: row.version, source: 'own' };
   }
 
-  /** Whether the stored secret is this one already; one that does not open is not, and saving replaces it. */
-  async #holds(
+  /** What is stored now, and unless that is what is wanted, who to store it for and what to seal it with. */
+  async #prepare(
     caller: Caller,
     queries: Queries,
-    { organizationId, provider, secret }: { organizationId: string; provider: string; secret: string },
-  ): Promise<boolean> {
-    const current = await findSealed(queries, { organizationId }, provider);
-    return current !== undefined && this.#tryOpen(caller, current) === secret;
+    { clerkOrgId, provider, secret }: WantedSecret,
+  ): Promise<{ unchanged: number } | ReadyToStore> {
+    const current = await findSealed(queries, { clerkOrgId }, provider);
+    if (current !== undefined && this.#tryOpen(caller, current) === secret) return { unchanged: current.version };
+    const organizationId = current?.organizationId ?? (await ensureOrganization(queries, clerkOrgId));
+    const dataKey = await this.#dependencies.dataKeys.forSealing(queries, organizationId);
+    return { replaces: current?.version ?? null, organizationId, dataKey };
   }
 
+  async #store(
+    caller: Caller,
+    queries: Queries,
+    { provider, secret }: WantedSecret,
+    { replaces, organizationId, dataKey }: ReadyToStore,
+  ): Promise<Pick<SavedProviderKey, 'version' | 'outcome'>> {
+    const row = await lockRow(queries, { id: uuidv7(), organizationId, provider });
+    if (isLive(row) && row.version !== replaces) {
+      // Somebody else was first; it may have been with the same secret.
+      const current = await findSealed(queries, { organizationId }, provider);
+      if (current !== undefined && this.#tryOpen(caller, current) === secret) {
+        return { version: row.version, outcome: 'unchanged' };
+      }
+    }
+    const version = row.version + 1;
+    const sealed = seal(dataKey, placeOf({ id: row.id, organizationId, provider, version }), secret);
+    await storeVersion(queries, row, { version, dataKeyId: dataKey.id, sealed });
+    return { version, outcome: isLive(row) ? 'replaced' : 'created' };
+  }
+
+  /** Null for a secret that does not open; comparing it with another, it is a different one, and is replaced. */
   #tryOpen(caller: Caller, row: SealedRow): string | null {
     try {
       const dataKey: DataKey = this.#dependencies.dataKeys.unwrap(row.dataKey);

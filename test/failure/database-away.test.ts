@@ -120,8 +120,8 @@ describe('While the database is slow', () => {
     const before = await read();
     // Two locks that the save meets one after the other, each within its own limit and both together beyond the trip's.
     const locks = [
-      service.sql('begin; select * from key_service.provider_keys for update; select pg_sleep(0.9); commit'),
-      service.sql('begin; select * from key_service.data_keys for update; select pg_sleep(1.75); commit'),
+      service.sql('begin; select * from key_service.provider_keys for update; select pg_sleep(0.7); commit'),
+      service.sql('begin; select * from key_service.provider_key_versions for update; select pg_sleep(1.4); commit'),
     ];
     await expect
       .poll(() => service.sql("select 1 from pg_stat_activity where query like '%pg_sleep%' and state = 'active'"))
