@@ -28,7 +28,7 @@ export interface Database {
  * whole share. The limits below end each statement behind a trip that was given up, and it does not commit.
  */
 const TRIP_LIMIT_MS = 1_600;
-const CONNECT_LIMIT_MS = 700;
+const CONNECT_LIMIT_MS = 1_200;
 const STATEMENT_LIMIT_MS = 1_400;
 /** The driver's own limit: it ends a statement whose answer never comes, on a connection that looks alive. */
 const ANSWER_LIMIT_MS = 1_500;

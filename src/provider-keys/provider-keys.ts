@@ -59,8 +59,8 @@ export interface RevealedProviderKey {
 }
 
 /** A save makes two trips, one to prepare and one to store; both together stay below 2 s. */
-const PREPARE_LIMIT_MS = 750;
-const STORE_LIMIT_MS = 1_000;
+const PREPARE_LIMIT_MS = 850;
+const STORE_LIMIT_MS = 900;
 
 /** A holder's request has made a trip to the database already, to find its API key; both together stay below 2 s. */
 const HOLDERS_LIMIT_MS = 750;
