@@ -47,6 +47,7 @@ const milliseconds = () => whole(1, LONGEST_TIMER_MS);
 const port = () => whole(0, 65_535);
 /** libpq's modes, and node-postgres's own name for "require". */
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
+const oneOf = <const T extends string[]>(...values: T) => z.enum(values, `must be one of ${values.join(', ')}`);
 const url = (protocols: readonly string[]) =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
     error: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
@@ -71,7 +72,7 @@ function tlsProblem(databaseUrl: string): string | null {
 }
 
 const variables = z.object({
-  NODE_ENV: z.enum(['production', 'development', 'test']).default('production'),
+  NODE_ENV: oneOf('production', 'development', 'test').default('production'),
   KEY_SERVICE_DATABASE_URL: url(['postgresql:', 'postgres:']).superRefine((value, context) => {
     const message = tlsProblem(value);
     if (message !== null) context.addIssue({ code: 'custom', message });
@@ -94,8 +95,8 @@ const variables = z.object({
   PORT: port().prefault('3001'),
   METRICS_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port().optional(),
-  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  DOCS_ENABLED: z.enum(['true', 'false']).default('true'),
+  LOG_LEVEL: oneOf('debug', 'info', 'warn', 'error', 'silent').default('info'),
+  DOCS_ENABLED: oneOf('true', 'false').default('true'),
   ERROR_DOCS_URL: url(['https:', 'http:']).default('https://key-service.example/errors'),
   API_KEY_PREFIX: z
     .string()

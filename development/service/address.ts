@@ -30,7 +30,8 @@ export async function requireFree({ host, port, url }: Address): Promise<void> {
   if (!(await isTaken(host, port))) return;
   const whose = (await isKeyService(url)) ? 'another Key Service' : 'another program';
   throw new Failure(
-    `Port ${port} on ${host} is in use by ${whose}. Stop it, or choose a port: PORT=${port + 1} npm run dev`,
+    `Port ${port} on ${host} is in use by ${whose}. Stop it, or choose a port and a database of its own: ` +
+      `PORT=${port + 1} KEY_SERVICE_DATA_DIR=.key-service-${port + 1} npm run dev`,
   );
 }
 
