@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Answer, newOrganization, SERVICE_KEY } from '../support/client.ts';
+import { type Answer, SERVICE_KEY } from '../support/client.ts';
+import { startFurnishedService } from '../support/furnished-service.ts';
 import { expectProblem } from '../support/problem.ts';
 import { requestHead, sendRaw } from '../support/raw-http.ts';
 import { OPERATIONS, ROUTES } from '../support/routes.ts';
@@ -10,10 +11,7 @@ let org: string;
 let key: string;
 let id: string;
 beforeAll(async () => {
-  service = await startService();
-  org = newOrganization();
-  ({ key, id } = await service.issueKey(org));
-  await service.saveProviderKey(org, 'openai', 'not-a-real-one');
+  ({ service, org, key, id } = await startFurnishedService());
 });
 afterAll(() => service.stop());
 

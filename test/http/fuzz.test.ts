@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Answer, newOrganization, SERVICE_KEY } from '../support/client.ts';
+import { type Answer, SERVICE_KEY } from '../support/client.ts';
+import { startFurnishedService } from '../support/furnished-service.ts';
 import { expectProblem } from '../support/problem.ts';
 import { ROUTES } from '../support/routes.ts';
-import { startService, type TestService } from '../support/service.ts';
+import type { TestService } from '../support/service.ts';
 
 /** Of each property; a failure names the seed that finds it again. */
 const RUNS = 75;
@@ -13,10 +14,7 @@ let org: string;
 let key: string;
 let id: string;
 beforeAll(async () => {
-  service = await startService();
-  org = newOrganization();
-  ({ key, id } = await service.issueKey(org));
-  await service.saveProviderKey(org, 'openai', 'not-a-real-one');
+  ({ service, org, key, id } = await startFurnishedService());
 });
 afterAll(() => service.stop());
 
