@@ -81,6 +81,11 @@ async function inTransaction<T>(pool: pg.Pool, work: (queries: Queries) => Promi
   const client = await pool.connect().catch((cause: unknown) => {
     throw new ConnectionTrouble('No connection', { cause });
   });
+  if (limit.signal.aborted) {
+    // It was given up while it waited; the connection is for those who still wait.
+    client.release();
+    throw new ConnectionTrouble('Time limit');
+  }
   let held = true;
   const release = (broken: boolean) => {
     if (held) client.release(broken);
