@@ -15,7 +15,7 @@ module.exports = {
     {
       name: 'errors-and-caller-stand-on-nothing',
       severity: 'error',
-      from: { path: '^src/(errors|caller|package-version|time-limit)\\.ts$' },
+      from: { path: '^src/(errors|caller|package-version|prepared-json|time-limit)\\.ts$' },
       to: { path: '^src/' },
     },
     {
@@ -23,14 +23,14 @@ module.exports = {
       comment: 'Endpoints are handed to it; what they do is not its business.',
       severity: 'error',
       from: { path: '^src/http/' },
-      to: { path: '^src/', pathNot: '^src/(http/|errors\\.ts|caller\\.ts|package-version\\.ts)' },
+      to: { path: '^src/', pathNot: '^src/(http/|errors\\.ts|caller\\.ts|package-version\\.ts|prepared-json\\.ts)' },
     },
     {
       name: 'rules-know-no-http',
       comment: 'Only the endpoints and the authentication of a room speak to http.',
       severity: 'error',
       from: {
-        path: '^src/(api-keys|provider-keys|organizations|service-keys|data-keys|health|usage|clerk|database)/',
+        path: '^src/(api-keys|provider-keys|organizations|service-keys|data-keys|health|usage|cache|clerk|database)/',
         pathNot: '(endpoints?|-authentication)\\.ts$',
       },
       to: { path: '^(src/http/|node_modules/.*express)' },
@@ -50,9 +50,9 @@ module.exports = {
     },
     {
       name: 'outer-rooms-know-no-feature',
-      comment: 'The database and the usage buffer are talked to; they do not talk back.',
+      comment: 'The database, the caches and the usage buffer are talked to; they do not talk back.',
       severity: 'error',
-      from: { path: '^src/(database|usage)/' },
+      from: { path: '^src/(database|cache|usage)/' },
       to: { path: '^src/(api-keys|provider-keys|service-keys|health|data-keys|organizations|clerk)/' },
     },
     {

@@ -7,7 +7,10 @@ import { validationEndpoint } from './api-keys/validation-endpoint.ts';
 import { connectClerk } from './clerk/clerk.ts';
 import type { Config, Secrets } from './config.ts';
 import { DataKeys } from './data-keys/data-keys.ts';
+import { ChangeFeed, noChangeFeed } from './database/change-feed/change-feed.ts';
+import { notifyThrough } from './database/change-feed/notify.ts';
 import { type Database, openDatabase } from './database/database.ts';
+import type { DatabaseServers } from './database/reach.ts';
 import { masterKeyFromBytes } from './encryption/master-key.ts';
 import { healthEndpoints } from './health/endpoints.ts';
 import { Health } from './health/health.ts';
@@ -30,14 +33,15 @@ export interface Foundation {
   secrets: Secrets;
   logger: Logger;
   monitor: ErrorMonitor;
-  /** The database's URL with its TLS mode settled. */
-  databaseUrl: string;
+  servers: DatabaseServers;
 }
 
 /** The rooms joined, ready to listen; nothing has been asked of the outside yet. */
 export interface KeyService {
   server: Server;
   database: Database;
+  /** null where there is only a pooler. */
+  changeFeed: ChangeFeed | null;
   dataKeys: DataKeys;
   metrics: Metrics;
   lastUsed: readonly LastUsed[];
@@ -46,15 +50,37 @@ export interface KeyService {
   close: () => void;
 }
 
+/** Of CACHE_MAX_BYTES; provider keys have the rest. There are far more requests with an API key than reveals. */
+const API_KEYS_SHARE = 0.75;
+
+/** A share of the pool, so that look-ups never keep probes and changes from a connection. */
+const lookUpsAtOnce = (poolMax: number, share: number) => Math.max(1, Math.floor(poolMax * share));
+
 /** The one place where rooms are joined. */
-export function compose({ config, secrets, logger, monitor, databaseUrl }: Foundation): KeyService {
+export function compose({ config, secrets, logger, monitor, servers }: Foundation): KeyService {
   const metrics = new Metrics();
   const database = openDatabase({
-    url: databaseUrl,
+    server: servers.pool,
     poolMax: config.database.poolMax,
     onIdleConnectionLost: () => logger.warn('an idle database connection was lost'),
   });
   metrics.watchPool(database.poolState);
+  const changeFeed =
+    servers.direct === null
+      ? null
+      : new ChangeFeed({
+          server: servers.direct,
+          notify: notifyThrough(database),
+          leaseMs: config.cache.leaseMs,
+          onLease(held) {
+            if (held) logger.info('the change feed is followed: validations are answered from memory');
+            else logger.warn('the change feed is late or lost: every validation reads the database');
+          },
+          onProbe: (roundTripMs) => metrics.changeFeedProbe.observe(roundTripMs / 1000),
+        });
+  const changes = changeFeed ?? noChangeFeed;
+  changes.subscribe(({ kind }) => metrics.changes.inc({ kind }));
+  metrics.watchLease(() => changes.holdsLease);
   const dataKeys = new DataKeys(masterKeyFromBytes(secrets.encryptionKey), {
     onDamaged: (dataKeyId) => logger.error({ dataKeyId }, 'a data key does not open and was retired; it was altered'),
   });
@@ -72,13 +98,19 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
 
   const validation = new KeyValidation({
     database,
+    changes,
     membership: clerk.membership,
     lastUsed: apiKeyUses,
     prefix: config.apiKeyPrefix,
+    cacheMaxBytes: Math.floor(config.cache.maxBytes * API_KEYS_SHARE),
+    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, 0.6),
   });
-  const apiKeys = new ApiKeys(database, config.apiKeyPrefix);
+  const apiKeys = new ApiKeys(database, changes, config.apiKeyPrefix);
   const providerKeys = new ProviderKeys({
     database,
+    changes,
+    cacheMaxBytes: Math.floor(config.cache.maxBytes * (1 - API_KEYS_SHARE)),
+    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, 0.2),
     dataKeys,
     lastUsed: providerKeyUses,
     onUnreadable(facts) {
@@ -87,11 +119,15 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
     },
   });
 
+  metrics.caches.watch('api-keys', () => validation.cache.statistics);
+  metrics.caches.watch('provider-keys', () => providerKeys.cache.statistics);
+
   const drain = new Drain();
   const isDraining = () => drain.draining;
   const health = new Health({
     database,
     dataKeys,
+    changeFeed: changeFeed === null ? 'disabled' : () => changeFeed.holdsLease,
     clerk: clerk.state,
     isDraining,
     onChange(able, checks, error) {
@@ -129,6 +165,7 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
       onRefused: (status) => metrics.refusedRequests.inc({ status }),
     }),
     database,
+    changeFeed,
     dataKeys,
     metrics,
     lastUsed: [apiKeyUses, providerKeyUses],

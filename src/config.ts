@@ -14,13 +14,19 @@ export interface Config {
   /** null: no metrics server. */
   metrics: { host: string; port: number } | null;
   database: { poolMax: number };
+  cache: { leaseMs: number; maxBytes: number };
   clerk: { apiUrl: string | null; timeoutMs: number; staleMaxMs: number };
   usageFlushMs: number;
 }
 
-/** Everything that must never be printed. */
-export interface Secrets {
+export interface DatabaseSecrets {
   databaseUrl: string;
+  /** The server itself, where a pooler stands before it. */
+  directDatabaseUrl: string | null;
+}
+
+/** Everything that must never be printed. */
+export interface Secrets extends DatabaseSecrets {
   /** 32 bytes. */
   encryptionKey: Buffer;
   /** The service keys that are accepted, the current one first. */
@@ -39,6 +45,13 @@ export class ConfigurationError extends Error {
 }
 
 const SHORTEST_PRODUCTION_SERVICE_KEY = 16;
+/** A probe's round trip has to fit into a quarter of it. */
+const SHORTEST_LEASE_MS = 100;
+/** A revoked key may be accepted for so long when everything fails; nobody should want more. */
+const LONGEST_LEASE_MS = 60_000;
+const MEBIBYTE = 1024 * 1024;
+const SMALLEST_CACHE_BYTES = MEBIBYTE;
+const LARGEST_CACHE_BYTES = 64 * 1024 * MEBIBYTE;
 /** setTimeout's own limit (2^31 - 1 ms); anything longer would fire at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
@@ -71,12 +84,15 @@ function tlsProblem(databaseUrl: string): string | null {
   return null;
 }
 
+const databaseUrl = url(['postgresql:', 'postgres:']).superRefine((value, context) => {
+  const message = tlsProblem(value);
+  if (message !== null) context.addIssue({ code: 'custom', message });
+});
+
 const variables = z.object({
   NODE_ENV: oneOf('production', 'development', 'test').default('production'),
-  KEY_SERVICE_DATABASE_URL: url(['postgresql:', 'postgres:']).superRefine((value, context) => {
-    const message = tlsProblem(value);
-    if (message !== null) context.addIssue({ code: 'custom', message });
-  }),
+  KEY_SERVICE_DATABASE_URL: databaseUrl,
+  KEY_SERVICE_DIRECT_DATABASE_URL: databaseUrl.optional(),
   ENCRYPTION_KEY: z
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal characters (32 bytes): make one with `openssl rand -hex 32`')
@@ -103,9 +119,12 @@ const variables = z.object({
     .regex(/^[a-z][a-z0-9]{0,15}$/, 'must be 1 to 16 lower-case letters and digits, a letter first')
     .default('ks'),
   DATABASE_POOL_MAX: whole(2, 1_000).prefault('10'),
+  CACHE_LEASE_MS: whole(SHORTEST_LEASE_MS, LONGEST_LEASE_MS).prefault('2000'),
+  CACHE_MAX_BYTES: whole(SMALLEST_CACHE_BYTES, LARGEST_CACHE_BYTES).prefault(String(128 * MEBIBYTE)),
   USAGE_FLUSH_MS: milliseconds().prefault('5000'),
 });
 type Variables = z.output<typeof variables>;
+const databaseVariables = variables.pick({ KEY_SERVICE_DATABASE_URL: true, KEY_SERVICE_DIRECT_DATABASE_URL: true });
 
 /**
  * Reads the environment once. White space around a value is no part of it, and an empty value is a missing one.
@@ -120,11 +139,11 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): { conf
   return { config: toConfig(parsed.data), secrets: toSecrets(parsed.data) };
 }
 
-/** The one variable that work on the database alone needs. @throws ConfigurationError */
-export function databaseUrlOf(environment: NodeJS.ProcessEnv = process.env): string {
-  const parsed = variables.pick({ KEY_SERVICE_DATABASE_URL: true }).safeParse(trimmed(environment));
+/** The variables that work on the database alone needs. @throws ConfigurationError */
+export function databaseSecrets(environment: NodeJS.ProcessEnv = process.env): DatabaseSecrets {
+  const parsed = databaseVariables.safeParse(trimmed(environment));
   if (!parsed.success) throw new ConfigurationError(parsed.error.issues.map(describe));
-  return parsed.data.KEY_SERVICE_DATABASE_URL;
+  return toDatabaseSecrets(parsed.data);
 }
 
 function toConfig(v: Variables): Config {
@@ -138,14 +157,22 @@ function toConfig(v: Variables): Config {
     logLevel: v.LOG_LEVEL,
     metrics: v.METRICS_PORT === undefined ? null : { host: v.METRICS_HOST, port: v.METRICS_PORT },
     database: { poolMax: v.DATABASE_POOL_MAX },
+    cache: { leaseMs: v.CACHE_LEASE_MS, maxBytes: v.CACHE_MAX_BYTES },
     clerk: { apiUrl: v.CLERK_API_URL ?? null, timeoutMs: v.CLERK_TIMEOUT_MS, staleMaxMs: v.CLERK_STALE_MAX_MS },
     usageFlushMs: v.USAGE_FLUSH_MS,
   };
 }
 
-function toSecrets(v: Variables): Secrets {
+function toDatabaseSecrets(v: z.output<typeof databaseVariables>): DatabaseSecrets {
   return {
     databaseUrl: v.KEY_SERVICE_DATABASE_URL,
+    directDatabaseUrl: v.KEY_SERVICE_DIRECT_DATABASE_URL ?? null,
+  };
+}
+
+function toSecrets(v: Variables): Secrets {
+  return {
+    ...toDatabaseSecrets(v),
     encryptionKey: v.ENCRYPTION_KEY,
     serviceKeys: [v.KEY_SERVICE_API_KEY, v.KEY_SERVICE_API_KEY_PREVIOUS].filter((key) => key !== undefined),
     clerkSecretKey: v.CLERK_SECRET_KEY ?? null,

@@ -24,6 +24,7 @@ export const ERROR_CODES = [
   'internal_error',
   'provider_key_unreadable',
   'database_unavailable',
+  'overloaded',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

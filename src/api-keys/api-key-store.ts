@@ -1,7 +1,8 @@
 import { and, desc, eq, exists, isNull, sql } from 'drizzle-orm';
-import type { Queries } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
+import type { Queries } from '../database/queries.ts';
 import { apiKeys, apiKeyUses, organizations, providerKeys } from '../database/schema.ts';
-import type { ApiKey, UsedApiKey } from './api-key.ts';
+import type { ApiKey, UsedApiKey, ValidatedApiKey } from './api-key.ts';
 
 /** Everything about a key but its hash. */
 const columns = {
@@ -21,15 +22,6 @@ const columns = {
 };
 
 const columnsWithUse = { ...columns, lastUsedAt: apiKeyUses.lastUsedAt };
-
-/** What a validation needs to know of a key. */
-export interface KeyForValidation {
-  organizationId: string;
-  clerkOrgId: string;
-  /** Sorted by code point. */
-  configuredProviders: string[];
-  key: ApiKey;
-}
 
 /** A place in the list, newest first: everything after it is older. */
 export interface ListPosition {
@@ -51,21 +43,33 @@ export async function insertApiKey(queries: Queries, key: ApiKeyToInsert): Promi
   return row;
 }
 
-export async function findForValidation(queries: Queries, keyHash: Buffer): Promise<KeyForValidation | undefined> {
-  const [row] = await queries
-    .select({
-      organizationId: organizations.id,
-      clerkOrgId: organizations.clerkOrgId,
-      configuredProviders: sql<string[]>`array(
-        select ${providerKeys.provider} from ${providerKeys}
-        where ${providerKeys.organizationId} = ${organizations.id} and ${providerKeys.deletedAt} is null
-        order by ${providerKeys.provider} collate "C")`,
-      key: columns,
-    })
-    .from(apiKeys)
-    .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))
-    .where(eq(apiKeys.keyHash, keyHash));
-  return row;
+/** Finds a key by its hash: the one statement that runs for customers' own requests. */
+export function prepareFindForValidation(
+  database: Database,
+): (keyHash: Buffer, limitMs: number) => Promise<ValidatedApiKey | undefined> {
+  const find = database.prepare('api_key_for_validation', (queries) =>
+    queries
+      .select({
+        organizationId: organizations.id,
+        clerkOrgId: organizations.clerkOrgId,
+        configuredProviders: sql<string[]>`array(
+          select ${providerKeys.provider} from ${providerKeys}
+          where ${providerKeys.organizationId} = ${organizations.id} and ${providerKeys.deletedAt} is null
+          order by ${providerKeys.provider} collate "C")`,
+        id: apiKeys.id,
+        name: apiKeys.name,
+        environment: apiKeys.environment,
+        enabled: apiKeys.enabled,
+        scopes: apiKeys.scopes,
+        metadata: apiKeys.metadata,
+        expiresAt: apiKeys.expiresAt,
+        revokedAt: apiKeys.revokedAt,
+      })
+      .from(apiKeys)
+      .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))
+      .where(eq(apiKeys.keyHash, sql.placeholder('keyHash'))),
+  );
+  return async (keyHash, limitMs) => (await find({ keyHash }, limitMs))[0];
 }
 
 export async function findApiKey(queries: Queries, clerkOrgId: string, id: string): Promise<UsedApiKey | undefined> {
@@ -100,12 +104,8 @@ export async function listApiKeys(
     .limit(limit);
 }
 
-/** Revokes for good; a second time changes nothing. Undefined when the organisation has no such key. */
-export async function revokeApiKey(
-  queries: Queries,
-  clerkOrgId: string,
-  id: string,
-): Promise<{ id: string } | undefined> {
+/** Revokes for good; a second time changes nothing. @returns the key's hash, or undefined when the organisation has no such key */
+export async function revokeApiKey(queries: Queries, clerkOrgId: string, id: string): Promise<Buffer | undefined> {
   const [row] = await queries
     .update(apiKeys)
     .set({
@@ -114,8 +114,8 @@ export async function revokeApiKey(
       revision: sql`case when ${apiKeys.revokedAt} is null then ${apiKeys.revision} + 1 else ${apiKeys.revision} end`,
     })
     .where(and(eq(apiKeys.id, id), ownedBy(queries, clerkOrgId)))
-    .returning({ id: apiKeys.id });
-  return row;
+    .returning({ keyHash: apiKeys.keyHash });
+  return row?.keyHash;
 }
 
 function ownedBy(queries: Queries, clerkOrgId: string) {

@@ -1,3 +1,4 @@
+import type { Json } from '../prepared-json.ts';
 import type { Environment } from './key-format.ts';
 
 /** What makes a key of an organisation stop: it was revoked, switched off, or its time is over. */
@@ -12,7 +13,7 @@ export interface ApiKey {
   environment: Environment;
   enabled: boolean;
   scopes: string[] | null;
-  metadata: Record<string, unknown>;
+  metadata: Record<string, Json>;
   expiresAt: Date | null;
   createdAt: Date;
   updatedAt: Date;
@@ -25,18 +26,27 @@ export interface UsedApiKey extends ApiKey {
   lastUsedAt: Date | null;
 }
 
+/** What a validation needs to know of a key. */
+export interface ValidatedApiKey
+  extends Pick<ApiKey, 'id' | 'name' | 'environment' | 'enabled' | 'scopes' | 'metadata' | 'expiresAt' | 'revokedAt'> {
+  organizationId: string;
+  clerkOrgId: string;
+  /** Sorted by code point. */
+  configuredProviders: string[];
+}
+
 /** Why a key is not good at an instant. */
 export type Refusal = { reason: 'revoked' | 'disabled' } | { reason: 'expired'; expiredAt: Date };
 
 type Life = Pick<ApiKey, 'revokedAt' | 'enabled' | 'expiresAt'>;
 
 /** Null for a good key. What is final comes first: a revoked key stays revoked when it expires. */
-export function refusalOf({ revokedAt, enabled, expiresAt }: Life, now: Date): Refusal | null {
+export function refusalOf({ revokedAt, enabled, expiresAt }: Life, nowMs: number): Refusal | null {
   if (revokedAt !== null) return { reason: 'revoked' };
-  if (expiresAt !== null && expiresAt <= now) return { reason: 'expired', expiredAt: expiresAt };
+  if (expiresAt !== null && expiresAt.getTime() <= nowMs) return { reason: 'expired', expiredAt: expiresAt };
   return enabled ? null : { reason: 'disabled' };
 }
 
-export function apiKeyStatus(key: Life, now: Date): ApiKeyStatus {
-  return refusalOf(key, now)?.reason ?? 'active';
+export function apiKeyStatus(key: Life, nowMs: number): ApiKeyStatus {
+  return refusalOf(key, nowMs)?.reason ?? 'active';
 }

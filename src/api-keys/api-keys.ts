@@ -1,9 +1,12 @@
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
 import type { Caller } from '../caller.ts';
+import { keyHashOf } from '../database/change-feed/change.ts';
+import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
 import { ServiceError } from '../errors.ts';
 import { ensureOrganization } from '../organizations/organizations.ts';
+import type { Json } from '../prepared-json.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { findApiKey, insertApiKey, type ListPosition, listApiKeys, revokeApiKey } from './api-key-store.ts';
 import { type Environment, generateKey } from './key-format.ts';
@@ -17,16 +20,18 @@ export interface NewApiKey {
   environment: Environment;
   expiresAt: Date | null;
   scopes: string[] | null;
-  metadata: Record<string, unknown>;
+  metadata: Record<string, Json>;
 }
 
 /** Issues, lists and revokes the API keys of organisations, on behalf of the platform's services. */
 export class ApiKeys {
   readonly #database: Database;
+  readonly #changes: Changes;
   readonly #prefix: string;
 
-  constructor(database: Database, prefix: string) {
+  constructor(database: Database, changes: Changes, prefix: string) {
     this.#database = database;
+    this.#changes = changes;
     this.#prefix = prefix;
   }
 
@@ -37,6 +42,7 @@ export class ApiKeys {
       const organizationId = await ensureOrganization(queries, clerkOrgId);
       return insertApiKey(queries, { ...settings, id: uuidv7(), organizationId, keyHash: hash, keyPrefix, last4 });
     });
+    this.#changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(hash) });
     return { key, apiKey: { ...apiKey, lastUsedAt: null } };
   }
 
@@ -65,11 +71,17 @@ export class ApiKeys {
     return { apiKeys: page, next: found.length > limit ? (page.at(-1) ?? null) : null };
   }
 
-  /** Revokes for good. Again: no error. @throws ServiceError `api_key_not_found` */
+  /**
+   * Revokes for good. Again: no error. Once it is answered this replica refuses the key; the others do when the database
+   * has told them, within milliseconds, and after the length of the lease whatever happens.
+   *
+   * @throws ServiceError `api_key_not_found`
+   */
   async revoke(_caller: Caller, clerkOrgId: string, id: string): Promise<void> {
     if (!isUuid(id)) notFound();
-    const revoked = await this.#database.query((queries) => revokeApiKey(queries, clerkOrgId, id));
-    if (revoked === undefined) notFound();
+    const keyHash = await this.#database.query((queries) => revokeApiKey(queries, clerkOrgId, id));
+    if (keyHash === undefined) notFound();
+    this.#changes.announce({ kind: 'api-key-revoked', keyHash: keyHashOf(keyHash) });
   }
 }
 

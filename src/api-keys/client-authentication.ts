@@ -17,7 +17,7 @@ export function clientAuthentication(validation: KeyValidation): Authentication<
   return {
     security: 'apiKey',
     errors: ['api_key_missing', ...Object.values(CODES)],
-    async authenticate({ header, origin }) {
+    authenticate({ header, origin }) {
       const authorization = header('authorization');
       if (authorization === null) {
         throw new ServiceError('api_key_invalid', 'The Authorization header was sent more than once.');
@@ -26,11 +26,15 @@ export function clientAuthentication(validation: KeyValidation): Authentication<
       if (key === undefined) {
         throw new ServiceError('api_key_missing', 'Send your API key as `Authorization: Bearer <key>`.');
       }
-      const outcome = await validation.validate(origin, key);
-      if (!outcome.valid) throw new ServiceError(CODES[outcome.refusal.reason], sentence(outcome.refusal));
-      return outcome.holder;
+      const outcome = validation.validate(origin, key);
+      return outcome instanceof Promise ? outcome.then(holderOf) : holderOf(outcome);
     },
   };
+}
+
+function holderOf(outcome: Validation): KeyHolder {
+  if (!outcome.valid) throw new ServiceError(CODES[outcome.refusal.reason], sentence(outcome.refusal));
+  return outcome.holder;
 }
 
 function sentence(refusal: Refusal): string {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Json } from '../prepared-json.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { apiKeyStatus } from './api-key.ts';
 import { ENVIRONMENTS } from './key-format.ts';
@@ -7,7 +8,6 @@ import { MAX_SCOPES, SCOPE_PATTERN } from './scopes.ts';
 const LARGEST_METADATA_BYTES = 4 * 1024;
 const instant = z.iso.datetime();
 
-type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
 export const json: z.ZodType<Json, Json> = z
   .lazy(() => z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(json), z.record(z.string(), json)]))
   .meta({ id: 'Json' });
@@ -67,7 +67,7 @@ export function toItem(key: UsedApiKey): ApiKeyItem {
     keyPrefix: key.keyPrefix,
     last4: key.last4,
     name: key.name,
-    status: apiKeyStatus(key, new Date()),
+    status: apiKeyStatus(key, Date.now()),
     enabled: key.enabled,
     environment: key.environment,
     scopes: key.scopes,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ServiceError } from '../errors.ts';
 import { type Authentication, type Endpoint, endpoint } from '../http/endpoint.ts';
+import type { Membership } from '../organizations/membership.ts';
 import { environment, json, scope } from './schemas.ts';
 import { firstMissingScope } from './scopes.ts';
 import type { KeyHolder, KeyValidation } from './validation.ts';
@@ -43,30 +44,12 @@ export function validationEndpoint(keys: KeyValidation, client: Authentication<K
     errors: ['insufficient_scope'],
     request: { query: z.object({ scope: requiredScopes }) },
     responses: { 200: { description: 'It is good.', schema: validation } },
-    async handle(holder, { query }) {
-      const { key } = holder;
-      const missing = firstMissingScope(key.scopes, query.scope ?? []);
+    handle(holder, { query }) {
+      const missing = firstMissingScope(holder.known.facts.scopes, query.scope ?? []);
       if (missing !== null) throw new ServiceError('insufficient_scope', `This API key lacks the scope ${missing}.`);
-      const { clerkUserId, membership } = await keys.membershipOf(holder);
-      return {
-        status: 200,
-        body: {
-          valid: true as const,
-          orgId: holder.organizationId,
-          clerkOrgId: holder.clerkOrgId,
-          clerkUserId,
-          configuredProviders: holder.configuredProviders,
-          membership,
-          apiKey: {
-            id: key.id,
-            name: key.name,
-            environment: key.environment,
-            scopes: key.scopes,
-            metadata: key.metadata as z.input<typeof validation>['apiKey']['metadata'],
-            expiresAt: key.expiresAt?.toISOString() ?? null,
-          },
-        },
-      };
+      const answer = (membership: Membership) => ({ status: 200 as const, body: holder.known.answer(membership) });
+      const membership = keys.membershipOf(holder);
+      return membership instanceof Promise ? membership.then(answer) : answer(membership);
     },
   });
 }

@@ -1,10 +1,16 @@
+import { LeasedCache } from '../cache/leased-cache.ts';
+import { LookUpBudget } from '../cache/look-up-budget.ts';
 import type { ApiKeyCaller, Origin } from '../caller.ts';
+import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
-import type { MembershipLookup } from '../organizations/membership.ts';
+import { databaseUnavailable } from '../database/database-error.ts';
+import type { Membership, MembershipLookup } from '../organizations/membership.ts';
+import { within } from '../time-limit.ts';
 import type { LastUsed } from '../usage/last-used.ts';
 import { type Refusal, refusalOf } from './api-key.ts';
-import { findForValidation, type KeyForValidation } from './api-key-store.ts';
-import { hashKey, hasWrongChecksum } from './key-format.ts';
+import { prepareFindForValidation } from './api-key-store.ts';
+import { hashKeyText, hasWrongChecksum } from './key-format.ts';
+import { KnownKey, sizeOfKnownKey } from './known-key.ts';
 
 /** The outcome of a validation is data: why a key is refused is as ordinary an answer as that it is good. */
 export type Validation =
@@ -12,43 +18,97 @@ export type Validation =
   | { valid: false; refusal: Refusal | { reason: 'invalid' } };
 
 /** The holder of a valid key, with what is known of it. */
-export interface KeyHolder extends ApiKeyCaller, KeyForValidation {}
+export interface KeyHolder extends ApiKeyCaller {
+  known: KnownKey;
+}
 
 /** Validations promise an answer within a second when the database is gone; this leaves room to give it. */
 const LOOKUP_LIMIT_MS = 750;
+/** Keys that nobody issued are remembered too, about 100 bytes each, and never in the place of keys that somebody did. */
+const UNKNOWN_KEYS_REMEMBERED = 50_000;
+/** What waits for its turn; at a millisecond for each look-up it is over in some 50 ms. */
+const LOOKUPS_WAITING = 250;
 
 /** Malformed and unknown are one answer: neither was ever issued, as far as anyone outside can tell. */
 const UNKNOWN: Validation = { valid: false, refusal: { reason: 'invalid' } };
 
 interface Dependencies {
   database: Database;
+  changes: Changes;
   membership: MembershipLookup;
   lastUsed: LastUsed;
   prefix: string;
+  cacheMaxBytes: number;
+  /** Database connections that look-ups may use at once. */
+  lookUpsAtOnce: number;
 }
 
-/** Answers the question that every request of every customer asks: is this key good, and whose is it? */
+/**
+ * Answers the question that every request of every customer asks: is this key good, and whose is it? From memory while the
+ * change feed vouches for it, else from the database.
+ */
 export class KeyValidation {
   readonly #dependencies: Dependencies;
+  readonly #find: ReturnType<typeof prepareFindForValidation>;
+  readonly cache: LeasedCache<KnownKey>;
+  /** For keys that were found here before, and those of which nothing is known: a flood of these must not starve the others. */
+  readonly #budgets: { familiar: LookUpBudget; strange: LookUpBudget };
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
+    const { changes, cacheMaxBytes, lookUpsAtOnce } = dependencies;
+    this.#find = prepareFindForValidation(dependencies.database);
+    this.cache = new LeasedCache({
+      changes,
+      maxBytes: cacheMaxBytes,
+      sizeOf: sizeOfKnownKey,
+      maxAbsent: UNKNOWN_KEYS_REMEMBERED,
+    });
+    const half = Math.ceil(lookUpsAtOnce / 2);
+    const budget = { atOnce: half, waiting: LOOKUPS_WAITING, patienceMs: LOOKUP_LIMIT_MS };
+    this.#budgets = { familiar: new LookUpBudget(budget), strange: new LookUpBudget(budget) };
   }
 
-  /** @throws ServiceError `database_unavailable`: a failure to look is never an answer about the key */
-  async validate(origin: Origin, key: string, now = new Date()): Promise<Validation> {
-    const { database, prefix, lastUsed } = this.#dependencies;
-    if (hasWrongChecksum(prefix, key)) return UNKNOWN;
-    const found = await database.query((queries) => findForValidation(queries, hashKey(key)), LOOKUP_LIMIT_MS);
-    if (found === undefined) return UNKNOWN;
-    const refusal = refusalOf(found.key, now);
-    if (refusal !== null) return { valid: false, refusal };
-    lastUsed.record(found.key.id, now);
-    return { valid: true, holder: { ...origin, ...found, kind: 'apiKey', apiKeyId: found.key.id } };
+  /**
+   * A promise only where the database has to be asked.
+   *
+   * @throws ServiceError `database_unavailable` or `overloaded`: a failure to look is never an answer about the key
+   */
+  validate(origin: Origin, key: string): Validation | Promise<Validation> {
+    const hash = hashKeyText(key);
+    const known = this.cache.get(hash);
+    if (known !== undefined) return this.#judge(origin, known);
+    if (hasWrongChecksum(this.#dependencies.prefix, key)) return UNKNOWN;
+    return this.#lookUp(hash).then((found) => this.#judge(origin, found));
   }
 
   /** Who the holder's organisation is to Clerk; never fails, never takes longer than Clerk's time limit. */
-  membershipOf(holder: KeyHolder) {
-    return this.#dependencies.membership(holder.clerkOrgId);
+  membershipOf({ known }: KeyHolder): Membership | Promise<Membership> {
+    return this.#dependencies.membership(known.facts.clerkOrgId);
+  }
+
+  #judge(origin: Origin, known: KnownKey | null): Validation {
+    if (known === null) return UNKNOWN;
+    const now = Date.now();
+    const { facts } = known;
+    const refusal = refusalOf(facts, now);
+    if (refusal !== null) return { valid: false, refusal };
+    this.#dependencies.lastUsed.record(facts.id, now);
+    const { requestId, address } = origin;
+    const { id: apiKeyId, organizationId } = facts;
+    return { valid: true, holder: { kind: 'apiKey', requestId, address, apiKeyId, organizationId, known } };
+  }
+
+  #lookUp(hash: string): Promise<KnownKey | null> {
+    const budget = this.cache.has(hash) ? this.#budgets.familiar : this.#budgets.strange;
+    const reading = this.cache.read(hash, () =>
+      budget.run(async () => {
+        const facts = await this.#find(Buffer.from(hash, 'latin1'), LOOKUP_LIMIT_MS);
+        if (facts === undefined) return { value: null, organizationId: null };
+        return { value: new KnownKey(facts), organizationId: facts.organizationId };
+      }),
+    );
+    // It may have waited for another's look-up before its own.
+    return within(LOOKUP_LIMIT_MS, reading, databaseUnavailable);
   }
 }

@@ -55,11 +55,11 @@ export function cachedMembership({
     return { clerkUserId: answer.clerkUserId, membership: age < FRESH_MS ? 'fresh' : 'stale' };
   }
 
-  return async (clerkOrgId) => {
+  return (clerkOrgId) => {
     const known = entries.get(clerkOrgId) ?? {};
     const fromMemory = describe(known);
     if (fromMemory.membership === 'fresh') return fromMemory;
     const asked = askOnce(clerkOrgId, known);
-    return fromMemory.membership === 'stale' ? fromMemory : describe(await asked);
+    return fromMemory.membership === 'stale' ? fromMemory : asked.then(describe);
   };
 }

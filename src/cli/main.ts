@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { ConfigurationError, databaseUrlOf } from '../config.ts';
+import { ConfigurationError, databaseSecrets } from '../config.ts';
 import { applyMigrations, MigrationsFailed } from '../database/migrations.ts';
-import { DatabaseUnreachable, reachDatabase } from '../database/reach.ts';
+import { DatabaseUnreachable, reachServers } from '../database/reach.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -13,10 +13,12 @@ program
   .command('migrate')
   .description('Apply the migrations that are missing; the service does the same at start')
   .action(async () => {
-    const { url } = await reachDatabase(databaseUrlOf(), {
-      onWaiting: (reason) => say(`Waiting for the database (${reason}) …`),
-    });
-    const applied = await applyMigrations(url, () => say('Waiting for another process to finish migrating …'));
+    const { pool, direct } = await reachServers(databaseSecrets(), (reason) =>
+      say(`Waiting for the database (${reason}) …`),
+    );
+    const applied = await applyMigrations(direct ?? pool, () =>
+      say('Waiting for another process to finish migrating …'),
+    );
     say(applied === 0 ? 'Nothing to apply: the database is up to date.' : `Applied ${applied} migration(s).`);
   });
 

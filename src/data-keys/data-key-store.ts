@@ -1,5 +1,5 @@
 import { and, count, eq, gte, isNull, lt, type SQL, sql } from 'drizzle-orm';
-import type { Queries } from '../database/database.ts';
+import type { Queries } from '../database/queries.ts';
 import { dataKeys } from '../database/schema.ts';
 import { type WrappedDataKey, wrappedDataKeyColumns } from './wrapped-data-key.ts';
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { uuidv7 } from 'uuidv7';
-import type { Database, Queries } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
+import type { Queries } from '../database/queries.ts';
 import { KEY_BYTES } from '../encryption/aes-gcm.ts';
 import { DecryptionError } from '../encryption/decryption-error.ts';
 import type { DataKeyIdentity, MasterKey } from '../encryption/master-key.ts';

@@ -34,15 +34,15 @@ export function databaseError(error: unknown): unknown {
   const sqlState = sqlStateOf(error);
   if (sqlState === null && !isConnectionTrouble(error)) return error;
   if (sqlState === null || PASSING_CLASSES.has(sqlState.slice(0, 2)) || PASSING_CODES.has(sqlState)) {
-    return new ServiceError(
-      'database_unavailable',
-      'The database cannot be reached at the moment. Try again shortly.',
-      {
-        context: { sqlState },
-      },
-    );
+    return databaseUnavailable(sqlState);
   }
   return new ServiceError('internal_error', 'Something went wrong on our side.', { context: { sqlState } });
+}
+
+export function databaseUnavailable(sqlState: string | null = null): ServiceError {
+  return new ServiceError('database_unavailable', 'The database cannot be reached at the moment. Try again shortly.', {
+    context: { sqlState },
+  });
 }
 
 /** PostgreSQL's own code for what went wrong, or null when the error is not one that PostgreSQL reported. */

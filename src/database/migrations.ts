@@ -4,9 +4,10 @@ import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
-import type { Queries } from './database.ts';
 import { sqlStateOf } from './database-error.ts';
+import type { Queries } from './queries.ts';
 import { SCHEMA_NAME } from './schema.ts';
+import { connectionOptions, type DatabaseServer } from './server.ts';
 
 const JOURNAL = '__drizzle_migrations';
 const options = {
@@ -25,7 +26,6 @@ const CONNECT_LIMIT_MS = 5_000;
 /** What to do about the failures that an operator meets, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
   '42501': ': this user may not alter the database; run `db:migrate` as one who may',
-  '08P01': ': behind PgBouncer, set its ignore_startup_parameters as docs/operations.md says',
 };
 
 /** When the newest migration that this build knows was made, in milliseconds; the journal's own measure. */
@@ -41,31 +41,24 @@ export class MigrationsFailed extends Error {
 }
 
 /**
- * Applies what is missing, one replica at a time: Drizzle's migrator takes no lock of its own. It uses one connection
- * to the database itself, for the lock belongs to that session. Where nothing is missing it changes nothing and needs
- * no right to, so that the service can run as a user who may not alter tables.
+ * Applies what is missing, one replica at a time: Drizzle's migrator takes no lock of its own. Where nothing is missing
+ * it changes nothing and needs no right to, so that the service can run as a user who may not alter tables.
  *
  * @returns how many migrations it applied
  * @throws MigrationsFailed
  */
-export async function applyMigrations(url: string, onWaiting: () => void = () => {}): Promise<number> {
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: CONNECT_LIMIT_MS,
-    keepAlive: true,
-    statement_timeout: LOCK_LIMIT_MS,
-    application_name: 'key-service migrations',
-  });
-  client.on('error', () => {}); // a lost connection fails the statement in flight, which is where it is handled
-  await client.connect();
+export async function applyMigrations(
+  server: Pick<DatabaseServer, 'url' | 'pooled'>,
+  onWaiting: () => void = () => {},
+): Promise<number> {
+  const client = migrationClient(server);
+  const guard = migrationClient(server);
   try {
+    await client.connect();
     const queries = drizzle(client);
     if (await migrationsApplied(queries)) return 0;
-    const attempt = await client.query<{ locked: boolean }>(`select pg_try_advisory_lock(${ADVISORY_LOCK}) as locked`);
-    if (attempt.rows[0]?.locked !== true) {
-      onWaiting();
-      await client.query(`select pg_advisory_lock(${ADVISORY_LOCK})`);
-    }
+    await guard.connect();
+    await takeTurn(guard, onWaiting);
     const before = await countApplied(queries);
     await migrate(queries, options);
     return (await countApplied(queries)) - before;
@@ -75,8 +68,36 @@ export async function applyMigrations(url: string, onWaiting: () => void = () =>
       `The migrations could not be applied (${sqlState ?? 'connection lost'})${REMEDIES[sqlState ?? ''] ?? ''}.`,
     );
   } finally {
-    await client.end(); // releases the lock
+    await client.end();
+    await guard.end(); // the next one's turn
   }
+}
+
+/**
+ * Waits for the lock that makes it our turn, and keeps it in a transaction of its own, which belongs to one connection of the
+ * server even where a pooler stands between. It ends with the connection.
+ */
+async function takeTurn(guard: pg.Client, onWaiting: () => void): Promise<void> {
+  await guard.query(
+    `begin; set local statement_timeout = ${LOCK_LIMIT_MS}; set local lock_timeout = 0;
+     set local idle_in_transaction_session_timeout = 0`,
+  );
+  const attempt = await guard.query<{ locked: boolean }>(
+    `select pg_try_advisory_xact_lock(${ADVISORY_LOCK}) as locked`,
+  );
+  if (attempt.rows[0]?.locked === true) return;
+  onWaiting();
+  await guard.query(`select pg_advisory_xact_lock(${ADVISORY_LOCK})`);
+}
+
+function migrationClient(server: Pick<DatabaseServer, 'url' | 'pooled'>): pg.Client {
+  const client = new pg.Client({
+    ...connectionOptions(server, 'key-service migrations', CONNECT_LIMIT_MS),
+    // A role's own limit may be too short for a migration.
+    ...(server.pooled ? {} : { statement_timeout: LOCK_LIMIT_MS }),
+  });
+  client.on('error', () => {}); // a lost connection fails the statement in flight, which is where it is handled
+  return client;
 }
 
 /**

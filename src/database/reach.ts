@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { isTlsRefusal, settleTls } from './connection-url.ts';
 import { sqlStateOf } from './database-error.ts';
+import { connectionOptions, type DatabaseServer } from './server.ts';
 
 /** In a deploy the database may come up after the service; this long it is waited for. */
 const PATIENCE_MS = 30_000;
@@ -28,30 +29,35 @@ export class DatabaseUnreachable extends Error {
   override readonly name = 'DatabaseUnreachable';
 }
 
+export interface ReachOptions {
+  onWaiting: (reason: string) => void;
+  patienceMs?: number;
+  /** Where the URL came from, for the message. */
+  variable?: string;
+}
+
 /**
- * Waits until the database takes connections, and settles the TLS mode on the way.
+ * Waits until the database takes connections, settles the TLS mode on the way, and finds out whether a pooler stands
+ * between.
  *
  * @throws DatabaseUnreachable after 30 s, or at once when the server refuses the login or has no such database
  */
 export async function reachDatabase(
   url: string,
-  { onWaiting, patienceMs = PATIENCE_MS }: { onWaiting: (reason: string) => void; patienceMs?: number },
-): Promise<{ url: string; encrypted: boolean }> {
+  { onWaiting, patienceMs = PATIENCE_MS, variable = 'KEY_SERVICE_DATABASE_URL' }: ReachOptions,
+): Promise<DatabaseServer> {
   const deadline = performance.now() + patienceMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
       const settled = await settleTls(url);
-      await connectOnce(settled.url);
-      return settled;
+      return { ...settled, pooled: await isPooled(settled.url) };
     } catch (error) {
       const reason = reasonOf(error);
       if (isLasting(error)) {
-        throw new DatabaseUnreachable(
-          `The database refused the connection (${reason}). Check KEY_SERVICE_DATABASE_URL.`,
-        );
+        throw new DatabaseUnreachable(`The database refused the connection (${reason}). Check ${variable}.`);
       }
       if (performance.now() + pause >= deadline) {
-        throw new DatabaseUnreachable(`The database cannot be reached (${reason}). Check KEY_SERVICE_DATABASE_URL.`);
+        throw new DatabaseUnreachable(`The database cannot be reached (${reason}). Check ${variable}.`);
       }
       if (pause === FIRST_PAUSE_MS) onWaiting(reason);
       await sleep(pause);
@@ -59,10 +65,37 @@ export async function reachDatabase(
   }
 }
 
-async function connectOnce(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_LIMIT_MS });
+/** Every way to the database that was configured. */
+export interface DatabaseServers {
+  /** For everything that takes a connection for no longer than a statement or a transaction. */
+  pool: DatabaseServer;
+  /** For what needs a session: the change feed. null where only a pooler is known. */
+  direct: DatabaseServer | null;
+}
+
+/** Reaches the database in every way that was configured. @throws DatabaseUnreachable */
+export async function reachServers(
+  { databaseUrl, directDatabaseUrl }: { databaseUrl: string; directDatabaseUrl: string | null },
+  onWaiting: ReachOptions['onWaiting'],
+): Promise<DatabaseServers> {
+  const pool = await reachDatabase(databaseUrl, { onWaiting });
+  if (directDatabaseUrl === null) return { pool, direct: pool.pooled ? null : pool };
+  const direct = await reachDatabase(directDatabaseUrl, { onWaiting, variable: 'KEY_SERVICE_DIRECT_DATABASE_URL' });
+  return { pool, direct };
+}
+
+/**
+ * A pooler gives its clients process ids of its own, for it is the pooler that they would ask to cancel a statement; a
+ * server's own connection has the one that the server says.
+ */
+async function isPooled(url: string): Promise<boolean> {
+  const client = new pg.Client(connectionOptions({ url }, 'key-service start', CONNECT_LIMIT_MS));
+  // One that is lost after it answered has answered; before that, connect() or query() rejects.
+  client.on('error', () => {});
   try {
     await client.connect();
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+    return rows[0]?.pid !== (client as pg.Client & { processID: number | null }).processID;
   } finally {
     await client.end();
   }

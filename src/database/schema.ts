@@ -14,6 +14,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
+import type { Json } from '../prepared-json.ts';
 
 /** A PostgreSQL schema of its own, so that the service can share a database. Drizzle's journal lives in it too. */
 export const SCHEMA_NAME = 'key_service';
@@ -45,7 +46,7 @@ export const apiKeys = keyService.table(
     enabled: boolean('enabled').notNull().default(true),
     /** null: unrestricted; empty: nothing allowed. */
     scopes: text('scopes').array(),
-    metadata: jsonb('metadata').$type<Record<string, unknown>>().notNull().default({}),
+    metadata: jsonb('metadata').$type<Record<string, Json>>().notNull().default({}),
     expiresAt: instant('expires_at'),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),

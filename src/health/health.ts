@@ -10,7 +10,7 @@ export interface Readiness {
     database: CheckState;
     migrations: CheckState;
     encryptionKey: CheckState;
-    /** `disabled`: nothing is answered from memory, every validation reads the database. */
+    /** `unavailable`: the lease is not held. `disabled`: there is no feed. In both every validation reads the database. */
     changeFeed: CheckState;
     /** Shown for people; Clerk in trouble makes no replica less ready. */
     clerk: CheckState;
@@ -20,6 +20,8 @@ export interface Readiness {
 interface Dependencies {
   database: Database;
   dataKeys: DataKeys;
+  /** Whether its lease is held. */
+  changeFeed: 'disabled' | (() => boolean);
   clerk: () => CheckState;
   isDraining: () => boolean;
   onChange: (able: boolean, checks: Readiness['checks'], error: unknown) => void;
@@ -46,12 +48,12 @@ export class Health {
   }
 
   async #look(): Promise<Readiness> {
-    const { database, dataKeys, clerk, isDraining } = this.#dependencies;
+    const { database, dataKeys, changeFeed, clerk, isDraining } = this.#dependencies;
     const checks: Readiness['checks'] = {
       database: 'unavailable',
       migrations: 'unavailable',
       encryptionKey: 'unavailable',
-      changeFeed: 'disabled',
+      changeFeed: changeFeed === 'disabled' ? 'disabled' : changeFeed() ? 'ok' : 'unavailable',
       clerk: clerk(),
     };
     try {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { callerName } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
+import { PreparedJson } from '../prepared-json.ts';
 import { credentialsOf } from './credentials.ts';
 import type { Endpoint, Input, RequestSchemas } from './endpoint.ts';
 import { sendJson } from './reply.ts';
@@ -31,8 +32,9 @@ async function serve(endpoint: Endpoint, checkResponses: boolean, request: Reque
  * callers in production. What is sent is the same with and without the check.
  */
 function checkReply({ responses, path }: Endpoint, { status, body }: Awaited<ReturnType<Endpoint['handle']>>): void {
-  const declared = responses[status]?.schema.safeParse(body);
-  if (!declared?.success || !isDeepStrictEqual(declared.data, body)) {
+  const sent = body instanceof PreparedJson ? JSON.parse(body.text) : body;
+  const declared = responses[status]?.schema.safeParse(sent);
+  if (!declared?.success || !isDeepStrictEqual(declared.data, sent)) {
     throw new ServiceError('internal_error', 'Something went wrong on our side.', { context: { undeclared: path } });
   }
 }

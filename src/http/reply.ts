@@ -1,4 +1,5 @@
 import type { Response } from 'express';
+import { PreparedJson } from '../prepared-json.ts';
 import type { Problem } from './problem.ts';
 
 /** Writes JSON without Express's detours: no ETag, no content negotiation, one write. */
@@ -10,7 +11,7 @@ export function sendJson(
 ): void {
   // The server has answered already: the request did not arrive in time, or its body was no HTTP.
   if (response.headersSent) return;
-  const text = JSON.stringify(body);
+  const text = body instanceof PreparedJson ? body.text : JSON.stringify(body);
   response.writeHead(status, {
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': Buffer.byteLength(text),

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { PoolState } from '../database/database.ts';
+import { CacheMetrics } from './cache-metrics.ts';
 
 /** From a cached answer to the limits of a request whose dependency is gone, in seconds. */
 const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -26,6 +27,18 @@ export class Metrics {
     labelNames: ['outcome'] as const,
     registers: [this.registry],
   });
+  readonly changeFeedProbe = new Histogram({
+    name: 'key_service_change_feed_probe_seconds',
+    help: 'Time for a notification to come back through the change feed: how late this replica learns of a revocation',
+    buckets: DURATION_BUCKETS,
+    registers: [this.registry],
+  });
+  readonly changes = new Counter({
+    name: 'key_service_changes_total',
+    help: 'Changes that this replica learned of, its own included, by kind',
+    labelNames: ['kind'] as const,
+    registers: [this.registry],
+  });
   readonly clerkCalls = new Counter({
     name: 'key_service_clerk_calls_total',
     help: 'Questions to Clerk by outcome; refused ones were not sent, because the breaker was open',
@@ -42,6 +55,8 @@ export class Metrics {
     help: 'Stored secrets that were met and did not open',
     registers: [this.registry],
   });
+
+  readonly caches = new CacheMetrics(this.registry);
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -65,6 +80,17 @@ export class Metrics {
       registers: [this.registry],
       collect() {
         this.set(state().waiting);
+      },
+    });
+  }
+
+  watchLease(isHeld: () => boolean): void {
+    new Gauge({
+      name: 'key_service_change_feed_lease_held',
+      help: '1 while this replica may answer from memory',
+      registers: [this.registry],
+      collect() {
+        this.set(isHeld() ? 1 : 0);
       },
     });
   }

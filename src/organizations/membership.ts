@@ -13,7 +13,7 @@ export interface Membership {
   membership: MembershipState;
 }
 
-/** Never rejects: who the members are must not decide whether a key is valid. */
-export type MembershipLookup = (clerkOrgId: string) => Promise<Membership>;
+/** Never rejects: who the members are must not decide whether a key is valid. A promise only where Clerk is waited for. */
+export type MembershipLookup = (clerkOrgId: string) => Membership | Promise<Membership>;
 
-export const membershipDisabled: MembershipLookup = async () => ({ clerkUserId: null, membership: 'disabled' });
+export const membershipDisabled: MembershipLookup = () => ({ clerkUserId: null, membership: 'disabled' });

@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import type { Queries } from '../database/database.ts';
+import type { Queries } from '../database/queries.ts';
 import { organizations } from '../database/schema.ts';
 
 export async function findOrganizationId(queries: Queries, clerkOrgId: string): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 import { uuidv7 } from 'uuidv7';
-import type { Queries } from '../database/database.ts';
+import type { Queries } from '../database/queries.ts';
 import { findOrganizationId, insertOrganization } from './organization-store.ts';
 
 /**

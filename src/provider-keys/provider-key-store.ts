@@ -1,6 +1,7 @@
 import { and, asc, eq, gte, isNull, lt, type SQL, sql } from 'drizzle-orm';
 import { type WrappedDataKey, wrappedDataKeyColumns } from '../data-keys/wrapped-data-key.ts';
-import type { Queries } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
+import type { Queries } from '../database/queries.ts';
 import { dataKeys, organizations, providerKeys, providerKeyUses, providerKeyVersions } from '../database/schema.ts';
 
 /** The row of an organisation's key for one provider, locked until the transaction ends. */
@@ -77,13 +78,33 @@ export async function findSealed(queries: Queries, owner: Owner, provider: strin
   return row;
 }
 
+/** The same for an API key's holder, planned once. */
+export function prepareFindForHolder(
+  database: Database,
+): (which: { organizationId: string; provider: string }, limitMs: number) => Promise<SealedRow | undefined> {
+  const find = database.prepare('provider_key_for_holder', (queries) =>
+    selectSealed(
+      queries,
+      and(
+        eq(providerKeys.organizationId, sql.placeholder('organizationId')),
+        eq(providerKeys.provider, sql.placeholder('provider')),
+      ),
+    ),
+  );
+  return async (which, limitMs) => (await find(which, limitMs))[0];
+}
+
 /** All of an organisation's, sorted by provider. */
 export async function listSealed(queries: Queries, owner: Owner): Promise<SealedRow[]> {
   return selectSealed(queries, ownedBy(owner));
 }
 
-/** Destroys the secret in every version and keeps the row. False when there was none. */
-export async function destroySecret(queries: Queries, clerkOrgId: string, provider: string): Promise<boolean> {
+/** Destroys the secret in every version and keeps the row. Null when there was none. */
+export async function destroySecret(
+  queries: Queries,
+  clerkOrgId: string,
+  provider: string,
+): Promise<{ organizationId: string } | null> {
   const [row] = await queries
     .update(providerKeys)
     .set({ deletedAt: sql`now()`, updatedAt: sql`now()` })
@@ -96,10 +117,14 @@ export async function destroySecret(queries: Queries, clerkOrgId: string, provid
         isNull(providerKeys.deletedAt),
       ),
     )
-    .returning({ id: providerKeys.id, version: providerKeys.version });
-  if (row === undefined) return false;
+    .returning({
+      id: providerKeys.id,
+      organizationId: providerKeys.organizationId,
+      version: providerKeys.version,
+    });
+  if (row === undefined) return null;
   await destroyVersionsBefore(queries, row.id, row.version + 1);
-  return true;
+  return { organizationId: row.organizationId };
 }
 
 async function destroyVersionsBefore(queries: Queries, providerKeyId: string, version: number): Promise<void> {
@@ -108,7 +133,7 @@ async function destroyVersionsBefore(queries: Queries, providerKeyId: string, ve
     .where(and(eq(providerKeyVersions.providerKeyId, providerKeyId), lt(providerKeyVersions.version, version)));
 }
 
-function selectSealed(queries: Queries, where: SQL | undefined): Promise<SealedRow[]> {
+function selectSealed(queries: Queries, where: SQL | undefined) {
   return (
     queries
       .select({
@@ -139,7 +164,6 @@ function selectSealed(queries: Queries, where: SQL | undefined): Promise<SealedR
       )
       .where(and(where, isNull(providerKeys.deletedAt)))
       .orderBy(asc(sql`${providerKeys.provider} collate "C"`))
-      .then((rows) => rows)
   );
 }
 

@@ -1,23 +1,17 @@
 import { uuidv7 } from 'uuidv7';
+import type { LeasedCache } from '../cache/leased-cache.ts';
 import type { ApiKeyCaller, Caller, ServiceCaller } from '../caller.ts';
 import type { DataKeys } from '../data-keys/data-keys.ts';
-import type { Database, Queries } from '../database/database.ts';
+import type { Queries } from '../database/queries.ts';
 import { DecryptionError } from '../encryption/decryption-error.ts';
-import { type DataKey, open, type SecretPlace, seal } from '../encryption/sealed-secret.ts';
+import { type DataKey, seal } from '../encryption/sealed-secret.ts';
 import { ServiceError } from '../errors.ts';
 import { ensureOrganization } from '../organizations/organizations.ts';
 import type { LastUsed } from '../usage/last-used.ts';
+import { HoldersKeys, type HoldersKeysOptions } from './holders-keys.ts';
 import { FULLY_MASKED, maskSecret } from './masking.ts';
-import {
-  destroySecret,
-  findSealed,
-  isLive,
-  listSealed,
-  lockRow,
-  type Owner,
-  type SealedRow,
-  storeVersion,
-} from './provider-key-store.ts';
+import { destroySecret, findSealed, isLive, listSealed, lockRow, storeVersion } from './provider-key-store.ts';
+import { placeOf, SealedKey } from './sealed-key.ts';
 
 /** `unreadable`: it does not open. Nothing is known of the others until their providers are asked. */
 export type ProviderKeyStatus = 'unchecked' | 'unreadable';
@@ -62,11 +56,7 @@ export interface RevealedProviderKey {
 const PREPARE_LIMIT_MS = 850;
 const STORE_LIMIT_MS = 900;
 
-/** A holder's request has made a trip to the database already, to find its API key; both together stay below 2 s. */
-const HOLDERS_LIMIT_MS = 750;
-
-interface Dependencies {
-  database: Database;
+interface Dependencies extends HoldersKeysOptions {
   dataKeys: DataKeys;
   lastUsed: LastUsed;
   /** Told of every stored secret that did not open, wherever it was met. */
@@ -76,9 +66,15 @@ interface Dependencies {
 /** Keeps customers' own provider keys sealed, and hands them out to those who may have them. */
 export class ProviderKeys {
   readonly #dependencies: Dependencies;
+  readonly #holders: HoldersKeys;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
+    this.#holders = new HoldersKeys(dependencies);
+  }
+
+  get cache(): LeasedCache<SealedKey> {
+    return this.#holders.cache;
   }
 
   /**
@@ -96,6 +92,7 @@ export class ProviderKeys {
       (queries) => this.#store(caller, queries, wanted, prepared),
       STORE_LIMIT_MS,
     );
+    this.#changed(prepared.organizationId);
     return { maskedKey, ...stored };
   }
 
@@ -103,7 +100,7 @@ export class ProviderKeys {
   async list(caller: ServiceCaller, clerkOrgId: string): Promise<ListedProviderKey[]> {
     const rows = await this.#dependencies.database.query((queries) => listSealed(queries, { clerkOrgId }));
     return rows.map((row) => {
-      const secret = this.#tryOpen(caller, row);
+      const secret = this.#tryOpen(caller, new SealedKey(row));
       const { provider, version, createdAt, updatedAt, lastUsedAt } = row;
       return {
         provider,
@@ -118,8 +115,9 @@ export class ProviderKeys {
   }
 
   /** Hands any organisation's secret to one of the platform's services. Errors: see `revealOwn`. */
-  reveal(caller: ServiceCaller, clerkOrgId: string, provider: string): Promise<RevealedProviderKey> {
-    return this.#reveal(caller, { clerkOrgId }, provider);
+  async reveal(caller: ServiceCaller, clerkOrgId: string, provider: string): Promise<RevealedProviderKey> {
+    const row = await this.#dependencies.database.query((queries) => findSealed(queries, { clerkOrgId }, provider));
+    return this.#reveal(caller, row === undefined ? null : new SealedKey(row));
   }
 
   /**
@@ -127,30 +125,40 @@ export class ProviderKeys {
    *
    * @throws ServiceError `provider_key_not_found`, or `provider_key_unreadable` when it is there and does not open
    */
-  revealOwn(caller: ApiKeyCaller, provider: string): Promise<RevealedProviderKey> {
-    return this.#reveal(caller, { organizationId: caller.organizationId }, provider, HOLDERS_LIMIT_MS);
+  revealOwn(caller: ApiKeyCaller, provider: string): RevealedProviderKey | Promise<RevealedProviderKey> {
+    const found = this.#holders.find(caller.organizationId, provider);
+    return found instanceof Promise ? found.then((key) => this.#reveal(caller, key)) : this.#reveal(caller, found);
   }
 
   /** Destroys the secret in every version. @returns whether there was one */
   async remove(_caller: ServiceCaller, clerkOrgId: string, provider: string): Promise<boolean> {
-    return this.#dependencies.database.transaction((queries) => destroySecret(queries, clerkOrgId, provider));
+    const destroyed = await this.#dependencies.database.transaction((queries) =>
+      destroySecret(queries, clerkOrgId, provider),
+    );
+    if (destroyed === null) return false;
+    this.#changed(destroyed.organizationId);
+    return true;
   }
 
-  async #reveal(caller: Caller, owner: Owner, provider: string, limitMs?: number): Promise<RevealedProviderKey> {
-    const row = await this.#dependencies.database.query((queries) => findSealed(queries, owner, provider), limitMs);
-    if (row === undefined) {
+  #reveal(caller: Caller, sealed: SealedKey | null): RevealedProviderKey {
+    if (sealed === null) {
       throw new ServiceError('provider_key_not_found', 'This organisation has no key for this provider.');
     }
-    const key = this.#tryOpen(caller, row);
+    const { id, version } = sealed.row;
+    const key = this.#tryOpen(caller, sealed);
     if (key === null) {
       throw new ServiceError(
         'provider_key_unreadable',
         'The stored key for this provider cannot be read. Save it again.',
-        { context: { rowId: row.id } },
+        { context: { rowId: id } },
       );
     }
-    this.#dependencies.lastUsed.record(row.id, new Date());
-    return { key, version: row.version, source: 'own' };
+    this.#dependencies.lastUsed.record(id, Date.now());
+    return { key, version, source: 'own' };
+  }
+
+  #changed(organizationId: string): void {
+    this.#dependencies.changes.announce({ kind: 'organization-changed', organizationId });
   }
 
   /** What is stored now, and unless that is what is wanted, who to store it for and what to seal it with. */
@@ -160,7 +168,8 @@ export class ProviderKeys {
     { clerkOrgId, provider, secret }: WantedSecret,
   ): Promise<{ unchanged: number } | ReadyToStore> {
     const current = await findSealed(queries, { clerkOrgId }, provider);
-    if (current !== undefined && this.#tryOpen(caller, current) === secret) return { unchanged: current.version };
+    if (current !== undefined && this.#tryOpen(caller, new SealedKey(current)) === secret)
+      return { unchanged: current.version };
     const organizationId = current?.organizationId ?? (await ensureOrganization(queries, clerkOrgId));
     const dataKey = await this.#dependencies.dataKeys.forSealing(queries, organizationId);
     return { replaces: current?.version ?? null, organizationId, dataKey };
@@ -176,7 +185,7 @@ export class ProviderKeys {
     if (isLive(row) && row.version !== replaces) {
       // Somebody else was first; it may have been with the same secret.
       const current = await findSealed(queries, { organizationId }, provider);
-      if (current !== undefined && this.#tryOpen(caller, current) === secret) {
+      if (current !== undefined && this.#tryOpen(caller, new SealedKey(current)) === secret) {
         return { version: row.version, outcome: 'unchanged' };
       }
     }
@@ -187,20 +196,14 @@ export class ProviderKeys {
   }
 
   /** Null for a secret that does not open; comparing it with another, it is a different one, and is replaced. */
-  #tryOpen(caller: Caller, row: SealedRow): string | null {
+  #tryOpen(caller: Caller, sealed: SealedKey): string | null {
     try {
-      const dataKey: DataKey = this.#dependencies.dataKeys.unwrap(row.dataKey);
-      return open(dataKey, placeOf(row), row.sealed);
+      return sealed.open(this.#dependencies.dataKeys);
     } catch (error) {
       if (!(error instanceof DecryptionError)) throw error;
-      const { requestId } = caller;
-      this.#dependencies.onUnreadable({ requestId, provider: row.provider, rowId: row.id, reason: error.reason });
+      const { provider, id: rowId } = sealed.row;
+      this.#dependencies.onUnreadable({ requestId: caller.requestId, provider, rowId, reason: error.reason });
       return null;
     }
   }
-}
-
-function placeOf(row: { id: string; organizationId: string; provider: string; version: number }): SecretPlace {
-  const { id: rowId, organizationId, provider, version: secretVersion } = row;
-  return { purpose: 'provider-key', organizationId, provider, rowId, secretVersion };
 }

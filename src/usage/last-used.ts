@@ -13,7 +13,8 @@ const LARGEST_BATCH = 5_000;
 export class LastUsed {
   readonly #write: WriteLastUsed;
   readonly #onFailure: (error: unknown) => void;
-  #pending = new Map<string, Date>();
+  /** Milliseconds since 1970, for each key. */
+  #pending = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> = Promise.resolve();
   #running = false;
@@ -23,9 +24,9 @@ export class LastUsed {
     this.#onFailure = onFailure;
   }
 
-  record(id: string, at: Date): void {
+  record(id: string, atMs: number): void {
     const known = this.#pending.get(id);
-    if (known === undefined || known < at) this.#pending.set(id, at);
+    if (known === undefined || known < atMs) this.#pending.set(id, atMs);
   }
 
   start(intervalMs: number): void {
@@ -54,14 +55,14 @@ export class LastUsed {
   }
 
   async #writeBatches(): Promise<void> {
-    const uses = [...this.#pending].map(([id, at]) => ({ id, at }));
+    const uses = [...this.#pending].map(([id, atMs]) => ({ id, at: new Date(atMs) }));
     this.#pending = new Map();
     for (let start = 0; start < uses.length; start += LARGEST_BATCH) {
       const batch = uses.slice(start, start + LARGEST_BATCH);
       try {
         await this.#write(batch);
       } catch (error) {
-        for (const { id, at } of uses.slice(start)) this.record(id, at);
+        for (const { id, at } of uses.slice(start)) this.record(id, at.getTime());
         this.#onFailure(error);
         return;
       }

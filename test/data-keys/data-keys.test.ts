@@ -12,7 +12,7 @@ let own: TestDatabase;
 let database: Database;
 beforeAll(async () => {
   own = await createTestDatabase();
-  database = openDatabase({ url: own.url, poolMax: 10, onIdleConnectionLost: () => {} });
+  database = openDatabase({ server: { url: own.url, pooled: false }, poolMax: 10, onIdleConnectionLost: () => {} });
 });
 afterAll(async () => {
   await database.close(1_000);

@@ -143,7 +143,7 @@ describe('with METRICS_PORT', () => {
 
   it('has a bounded set of labels', async () => {
     const labels = new Set((await metricsOf(service)).text.match(/(?<=[{,])\w+(?==")/g));
-    const ours = ['method', 'route', 'status', 'outcome', 'state', 'le'];
+    const ours = ['method', 'route', 'status', 'outcome', 'state', 'cache', 'le'];
     const ofNode = ['version', 'major', 'minor', 'patch', 'type', 'space', 'kind', 'quantile'];
     expect([...labels].filter((label) => ![...ours, ...ofNode].includes(label))).toEqual([]);
   });

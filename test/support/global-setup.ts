@@ -21,7 +21,7 @@ let close: (() => Promise<void>) | undefined;
 export async function setup(project: TestProject): Promise<void> {
   const server = await openServer();
   const template = `key_service_template_${process.pid}`;
-  await applyMigrations(await createDatabase(server.url, template));
+  await applyMigrations({ url: await createDatabase(server.url, template), pooled: false });
   project.provide('adminUrl', server.url);
   project.provide('templateDatabase', template);
   close = async () => {

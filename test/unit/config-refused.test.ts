@@ -23,6 +23,9 @@ describe('an invalid variable', () => {
     ['DOCS_ENABLED', ['yes', '1', 'TRUE']],
     ['API_KEY_PREFIX', ['K', 'ks_', '1ks', 'a'.repeat(17), 'k-s', 'ks.*']],
     ['DATABASE_POOL_MAX', ['0', '1', '1001', 'many']],
+    ['CACHE_LEASE_MS', ['0', '99', '60001', 'long']],
+    ['CACHE_MAX_BYTES', ['0', '1048575', '128MiB']],
+    ['KEY_SERVICE_DIRECT_DATABASE_URL', ['mysql://x', 'nowhere', 'postgresql://h/d?sslmode=maybe']],
   ])('is refused by its name, with one problem: %s', (name, values) => {
     for (const value of values) {
       const problems = problemsOf({ ...PRODUCTION, [name]: value });
@@ -35,6 +38,8 @@ describe('an invalid variable', () => {
     ['PORT', ['0', '1', '65535']],
     ['CLERK_TIMEOUT_MS', ['1', '2147483647']],
     ['DATABASE_POOL_MAX', ['2', '1000']],
+    ['CACHE_LEASE_MS', ['100', '60000']],
+    ['CACHE_MAX_BYTES', ['1048576']],
     ['API_KEY_PREFIX', ['a', 'ks2', 'a'.repeat(16)]],
     ['LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']],
     ['KEY_SERVICE_DATABASE_URL', [DATABASE_URL, DATABASE_URL.replace('postgresql', 'postgres')]],

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { databaseUrlOf, loadConfig } from '../../src/config.ts';
+import { databaseSecrets, loadConfig } from '../../src/config.ts';
 import { DEVELOPMENT, MASTER_KEY, messageOf, PRODUCTION, problemsOf, REQUIRED } from './environment.ts';
 
 describe('a good configuration', () => {
@@ -15,9 +15,11 @@ describe('a good configuration', () => {
       logLevel: 'info',
       metrics: null,
       clerk: { apiUrl: null, timeoutMs: 800, staleMaxMs: 3_600_000 },
+      cache: { leaseMs: 2_000, maxBytes: 134_217_728 },
     });
     expect(secrets).toEqual({
       databaseUrl: DEVELOPMENT.KEY_SERVICE_DATABASE_URL,
+      directDatabaseUrl: null,
       encryptionKey: Buffer.from(MASTER_KEY, 'hex'),
       serviceKeys: [DEVELOPMENT.KEY_SERVICE_API_KEY],
       clerkSecretKey: null,
@@ -122,14 +124,17 @@ describe('a missing variable', () => {
   });
 });
 
-describe('databaseUrlOf', () => {
+describe('databaseSecrets', () => {
   it('needs nothing but the database', () => {
     const url = PRODUCTION.KEY_SERVICE_DATABASE_URL;
-    expect(databaseUrlOf({ KEY_SERVICE_DATABASE_URL: ` ${url} ` })).toBe(url);
+    expect(databaseSecrets({ KEY_SERVICE_DATABASE_URL: ` ${url} ` })).toEqual({
+      databaseUrl: url,
+      directDatabaseUrl: null,
+    });
   });
 
   it('refuses a missing or invalid one by name', () => {
-    expect(() => databaseUrlOf({})).toThrow(/KEY_SERVICE_DATABASE_URL is missing/);
-    expect(() => databaseUrlOf({ KEY_SERVICE_DATABASE_URL: 'mysql://x' })).toThrow(/KEY_SERVICE_DATABASE_URL must/);
+    expect(() => databaseSecrets({})).toThrow(/KEY_SERVICE_DATABASE_URL is missing/);
+    expect(() => databaseSecrets({ KEY_SERVICE_DATABASE_URL: 'mysql://x' })).toThrow(/KEY_SERVICE_DATABASE_URL must/);
   });
 });

@@ -19,8 +19,8 @@ describe('LastUsed', () => {
   });
 
   it('writes nothing until it is flushed, then all keys in one statement', async () => {
-    uses.record('a', at(1));
-    uses.record('b', at(2));
+    uses.record('a', at(1).getTime());
+    uses.record('b', at(2).getTime());
     expect(write).not.toHaveBeenCalled();
     await uses.flush();
     expect(write.mock.calls).toEqual([
@@ -34,21 +34,21 @@ describe('LastUsed', () => {
   });
 
   it('writes each key once, with its latest instant', async () => {
-    for (const second of [1, 2, 3]) uses.record('a', at(second));
+    for (const second of [1, 2, 3]) uses.record('a', at(second).getTime());
     await uses.flush();
     expect(write.mock.calls).toEqual([[[{ id: 'a', at: at(3) }]]]);
   });
 
   it('keeps the later instant when an earlier one is recorded after it', async () => {
-    uses.record('a', at(9));
-    uses.record('a', at(1));
+    uses.record('a', at(9).getTime());
+    uses.record('a', at(1).getTime());
     await uses.flush();
     expect(write.mock.calls).toEqual([[[{ id: 'a', at: at(9) }]]]);
   });
 
   it('writes nothing when nothing was used', async () => {
     await uses.flush();
-    uses.record('a', at(1));
+    uses.record('a', at(1).getTime());
     await uses.flush();
     await uses.flush();
     expect(write).toHaveBeenCalledTimes(1);
@@ -57,7 +57,7 @@ describe('LastUsed', () => {
   it('keeps what could not be written for the next flush, and tells of the failure', async () => {
     const failure = new Error('no database');
     write.mockRejectedValueOnce(failure);
-    uses.record('a', at(1));
+    uses.record('a', at(1).getTime());
     await uses.flush();
     expect(onFailure.mock.calls).toEqual([[failure]]);
     await uses.flush();
@@ -67,11 +67,11 @@ describe('LastUsed', () => {
 
   it('prefers a later use over one that could not be written', async () => {
     write.mockImplementationOnce(async () => {
-      uses.record('a', at(2));
+      uses.record('a', at(2).getTime());
       throw new Error('no database');
     });
-    uses.record('a', at(1));
-    uses.record('b', at(1));
+    uses.record('a', at(1).getTime());
+    uses.record('b', at(1).getTime());
     await uses.flush();
     await uses.flush();
     expect(write.mock.lastCall?.[0]).toHaveLength(2);
@@ -84,14 +84,14 @@ describe('LastUsed', () => {
   });
 
   it('writes in batches of at most 5,000, each key in one of them', async () => {
-    for (const id of ids(12_000)) uses.record(id, at(1));
+    for (const id of ids(12_000)) uses.record(id, at(1).getTime());
     await uses.flush();
     expect(write.mock.calls.map(([batch]) => batch.length)).toEqual([5_000, 5_000, 2_000]);
     expect(new Set(write.mock.calls.flatMap(([batch]) => batch.map(({ id }) => id))).size).toBe(12_000);
   });
 
   it('keeps the failed batch and those behind it, and does not repeat those before', async () => {
-    for (const id of ids(12_000)) uses.record(id, at(1));
+    for (const id of ids(12_000)) uses.record(id, at(1).getTime());
     write.mockResolvedValueOnce().mockRejectedValueOnce(new Error('no database'));
     await uses.flush();
     expect(write).toHaveBeenCalledTimes(2);
@@ -113,7 +113,7 @@ describe('LastUsed', () => {
       running -= 1;
     });
     for (const id of ids(3)) {
-      uses.record(id, at(1));
+      uses.record(id, at(1).getTime());
       void uses.flush();
     }
     await uses.flush();
@@ -123,7 +123,7 @@ describe('LastUsed', () => {
 
   it('flushes by itself at each interval once started', async () => {
     uses.start(1_000);
-    uses.record('a', at(1));
+    uses.record('a', at(1).getTime());
     await vi.advanceTimersByTimeAsync(999);
     expect(write).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
@@ -133,17 +133,17 @@ describe('LastUsed', () => {
 
   it('writes what is left when it is stopped, and nothing by itself afterwards', async () => {
     uses.start(1_000);
-    uses.record('a', at(1));
+    uses.record('a', at(1).getTime());
     await uses.stop(1_000);
     expect(write.mock.calls).toEqual([[[{ id: 'a', at: at(1) }]]]);
-    uses.record('b', at(1));
+    uses.record('b', at(1).getTime());
     await vi.advanceTimersByTimeAsync(10_000);
     expect(write).toHaveBeenCalledTimes(1);
   });
 
   it('can be stopped without having been started, and when the last write fails', async () => {
     write.mockRejectedValue(new Error('no database'));
-    uses.record('a', at(1));
+    uses.record('a', at(1).getTime());
     await expect(uses.stop(1_000)).resolves.toBeUndefined();
     expect(onFailure).toHaveBeenCalledTimes(1);
   });

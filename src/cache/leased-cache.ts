@@ -1,0 +1,164 @@
+import { LRUCache } from 'lru-cache';
+import { type Change, subjectOf } from '../database/change-feed/change.ts';
+import type { Changes } from '../database/change-feed/change-feed.ts';
+import { SingleFlight } from './single-flight.ts';
+
+/** What a look-up found: the value, null for nothing, and the organisation whose changes it depends on, if any. */
+export interface Found<V> {
+  value: V | null;
+  organizationId: string | null;
+}
+
+/** Of one organisation that something is remembered of. */
+interface Group {
+  id: string;
+  /** Nothing about the organisation has changed since. */
+  current: boolean;
+  members: number;
+}
+
+interface Entry<V> {
+  value: V;
+  group: Group | null;
+}
+
+export interface LeasedCacheOptions<V> {
+  changes: Changes;
+  /** For what was found. */
+  maxBytes: number;
+  /** What a value takes with all that belongs to it, in bytes. */
+  sizeOf: (value: V) => number;
+  /** For what was not found; apart, so that asking for what is not there pushes out nothing that is. */
+  maxAbsent: number;
+}
+
+export interface CacheStatistics {
+  hits: number;
+  misses: number;
+  evictions: number;
+  entries: number;
+  bytes: number;
+}
+
+/** lru-cache allocates its lists for so many at the start; nothing that is remembered is smaller. */
+const SMALLEST_ENTRY_BYTES = 512;
+
+/**
+ * Remembers what the database said, for as long as the change feed vouches for it: whoever asks is answered from memory
+ * only while the lease is held, and what a change concerns is forgotten when the feed tells of it. Never remembers a
+ * failure.
+ */
+export class LeasedCache<V extends object> {
+  readonly #changes: Changes;
+  readonly #found: LRUCache<string, Entry<V>>;
+  readonly #absent: LRUCache<string, { group: Group | null }>;
+  readonly #groups = new Map<string, Group>();
+  readonly #flights = new SingleFlight<V | null>();
+  #hits = 0;
+  #misses = 0;
+  #evictions = 0;
+
+  constructor({ changes, maxBytes, sizeOf, maxAbsent }: LeasedCacheOptions<V>) {
+    this.#changes = changes;
+    this.#found = new LRUCache({
+      max: Math.ceil(maxBytes / SMALLEST_ENTRY_BYTES),
+      maxSize: maxBytes,
+      sizeCalculation: ({ value }) => Math.max(SMALLEST_ENTRY_BYTES, sizeOf(value)),
+      dispose: ({ group }, _key, reason) => {
+        if (reason === 'evict') this.#evictions += 1;
+        this.#leave(group);
+      },
+    });
+    this.#absent = new LRUCache({ max: maxAbsent, dispose: ({ group }) => this.#leave(group) });
+    changes.subscribe((change) => this.#forget(change));
+  }
+
+  /** From memory, without a promise: the value, null for what is known not to be there, undefined for what has to be read. */
+  get(key: string): V | null | undefined {
+    const known = this.#changes.holdsLease ? this.#remembered(key) : undefined;
+    if (known !== undefined) this.#hits += 1;
+    return known;
+  }
+
+  /** Whether something was found under this key before, though it may not be answered with now. */
+  has(key: string): boolean {
+    return this.#found.has(key);
+  }
+
+  /** Reads what memory does not have. Rejects with whatever `lookUp` rejects with. */
+  read(key: string, lookUp: () => Promise<Found<V>>): Promise<V | null> {
+    this.#misses += 1;
+    // With the lease a read under way is as good as a remembered one. Without it, it may be older than a change that
+    // its asker knows of.
+    return this.#flights.run(key, this.#changes.holdsLease, async () => {
+      const { position } = this.#changes;
+      const found = await lookUp();
+      if (position !== null) this.#remember(key, found, position);
+      return found.value;
+    });
+  }
+
+  get statistics(): CacheStatistics {
+    return {
+      hits: this.#hits,
+      misses: this.#misses,
+      evictions: this.#evictions,
+      entries: this.#found.size + this.#absent.size,
+      bytes: this.#found.calculatedSize,
+    };
+  }
+
+  #remembered(key: string): V | null | undefined {
+    const entry = this.#found.get(key);
+    if (entry !== undefined) return entry.group?.current === false ? undefined : entry.value;
+    const absent = this.#absent.get(key);
+    return absent === undefined || absent.group?.current === false ? undefined : null;
+  }
+
+  #remember(key: string, { value, organizationId }: Found<V>, position: number): void {
+    if (!this.#changes.unchangedSince(position, key, organizationId ?? key)) return;
+    const group = organizationId === null ? null : this.#join(organizationId);
+    if (value === null) {
+      this.#found.delete(key);
+      this.#absent.set(key, { group });
+    } else {
+      this.#absent.delete(key);
+      this.#found.set(key, { value, group });
+    }
+  }
+
+  #forget(change: Change): void {
+    const subject = subjectOf(change);
+    if (subject === null) {
+      this.#found.clear();
+      this.#absent.clear();
+      this.#groups.clear();
+      this.#flights.detachAll();
+      return;
+    }
+    this.#found.delete(subject);
+    this.#absent.delete(subject);
+    const group = this.#groups.get(subject);
+    if (group !== undefined) group.current = false;
+    this.#groups.delete(subject);
+    // Whose keys are being read just now is not known until they have been.
+    if (change.kind === 'organization-changed') this.#flights.detachAll();
+    else this.#flights.detach(subject);
+  }
+
+  #join(organizationId: string): Group {
+    let group = this.#groups.get(organizationId);
+    if (group === undefined) {
+      group = { id: organizationId, current: true, members: 0 };
+      this.#groups.set(organizationId, group);
+    }
+    group.members += 1;
+    return group;
+  }
+
+  #leave(group: Group | null): void {
+    if (group === null) return;
+    group.members -= 1;
+    if (group.members === 0 && this.#groups.get(group.id) === group) this.#groups.delete(group.id);
+  }
+}
