@@ -13,6 +13,7 @@ import { healthEndpoints } from './health/endpoints.ts';
 import { Health } from './health/health.ts';
 import { createApp } from './http/app.ts';
 import { Drain } from './http/drain.ts';
+import type { ExpressPrototypes } from './http/express-prototypes.ts';
 import { createHttpServer } from './http/server.ts';
 import { describeError } from './observability/describe-error.ts';
 import type { ErrorMonitor } from './observability/error-monitor.ts';
@@ -32,6 +33,8 @@ export interface Foundation {
   monitor: ErrorMonitor;
   /** The database's URL with its TLS mode settled. */
   databaseUrl: string;
+  /** For tests alone. */
+  expressPrototypes?: ExpressPrototypes;
 }
 
 /** The rooms joined, ready to listen; nothing has been asked of the outside yet. */
@@ -47,7 +50,14 @@ export interface KeyService {
 }
 
 /** The one place where rooms are joined. */
-export function compose({ config, secrets, logger, monitor, databaseUrl }: Foundation): KeyService {
+export function compose({
+  config,
+  secrets,
+  logger,
+  monitor,
+  databaseUrl,
+  expressPrototypes = 'at-birth',
+}: Foundation): KeyService {
   const metrics = new Metrics();
   const database = openDatabase({
     url: databaseUrl,
@@ -127,6 +137,7 @@ export function compose({ config, secrets, logger, monitor, databaseUrl }: Found
     server: createHttpServer(app, {
       errorDocsUrl: config.errorDocsUrl,
       onRefused: (status) => metrics.refusedRequests.inc({ status }),
+      expressPrototypes,
     }),
     database,
     dataKeys,

@@ -1,15 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Express } from 'express';
 import { ServiceError } from '../errors.ts';
 import { timesSent } from './credentials.ts';
+import { bornWithPrototypesOf, type ExpressPrototypes } from './express-prototypes.ts';
 import { problemOf } from './problem.ts';
 
 const HEADER_LIMIT_BYTES = 16 * 1024;
@@ -24,11 +19,16 @@ export interface HttpServerOptions {
   errorDocsUrl: string;
   /** Told the status of every answer to something that never became a request. */
   onRefused: (status: number) => void;
+  expressPrototypes: ExpressPrototypes;
 }
 
 /** Node's HTTP server with our limits, which answers what never becomes a request with a problem as well. */
-export function createHttpServer(app: RequestListener, { errorDocsUrl, onRefused }: HttpServerOptions): Server {
+export function createHttpServer(
+  app: Express,
+  { errorDocsUrl, onRefused, expressPrototypes }: HttpServerOptions,
+): Server {
   const server = createServer({
+    ...(expressPrototypes === 'at-birth' ? bornWithPrototypesOf(app) : {}),
     requireHostHeader: false, // isProper looks
     maxHeaderSize: HEADER_LIMIT_BYTES,
     headersTimeout: HEADERS_LIMIT_MS,
