@@ -3,7 +3,9 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 import { callerName } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
 import { credentialsOf } from './credentials.ts';
-import type { Endpoint, Input, RequestSchemas } from './endpoint.ts';
+import type { AnyReply, Endpoint, Input, RequestSchemas } from './endpoint.ts';
+import { MethodNotAllowed } from './method-not-allowed.ts';
+import { PreparedJson } from './prepared-json.ts';
 import { sendJson } from './reply.ts';
 import { readInput } from './request-input.ts';
 import { stateOf } from './request-state.ts';
@@ -30,7 +32,9 @@ async function serve(endpoint: Endpoint, checkResponses: boolean, request: Reque
  * Refuses an answer that is not exactly what the endpoint declares: a field that the schema does not know would reach
  * callers in production. What is sent is the same with and without the check.
  */
-function checkReply({ responses, path }: Endpoint, { status, body }: Awaited<ReturnType<Endpoint['handle']>>): void {
+function checkReply({ responses, path }: Endpoint, reply: AnyReply): void {
+  const { status } = reply;
+  const body = reply.body instanceof PreparedJson ? JSON.parse(reply.body.text) : reply.body;
   const declared = responses[status]?.schema.safeParse(body);
   if (!declared?.success || !isDeepStrictEqual(declared.data, body)) {
     throw new ServiceError('internal_error', 'Something went wrong on our side.', { context: { undeclared: path } });
@@ -66,10 +70,7 @@ export function routerOf(endpoints: readonly Endpoint[], { checkResponses }: { c
 export function refuseMethod(path: string, methods: readonly string[]): RequestHandler {
   return (_request, response, next) => {
     stateOf(response).route = path;
-    response.setHeader('Allow', methods.join(', '));
-    next(
-      new ServiceError('method_not_allowed', 'This path does not answer that method; Allow names those that it does.'),
-    );
+    next(new MethodNotAllowed(methods));
   };
 }
 

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Caller } from '../caller.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Credentials } from './credentials.ts';
+import type { PreparedJson } from './prepared-json.ts';
 
 /**
  * How an endpoint knows its caller. `security` names the scheme in the OpenAPI document; null is a public endpoint,
@@ -34,11 +35,11 @@ export interface Input<R extends RequestSchemas> {
   body: Parsed<R, 'body'>;
 }
 
-/** One of the declared answers: its status, and a body that fits that status's schema. */
+/** One of the declared answers: its status, and a body that fits that status's schema, or its text made beforehand. */
 export type Reply<S extends ResponseSchemas> = {
   [Status in keyof S & number]: {
     status: Status;
-    body: z.input<S[Status]['schema']>;
+    body: z.input<S[Status]['schema']> | PreparedJson<z.input<S[Status]['schema']>>;
     headers?: Record<string, string>;
   };
 }[keyof S & number];
@@ -58,7 +59,7 @@ export interface EndpointDefinition<C extends Caller | null, R extends RequestSc
   errors?: readonly ErrorCode[];
   /** It hands out a secret, so that HEAD, which would be recorded as a reveal and show nothing, is 405. */
   revealsSecret?: boolean;
-  handle(caller: C, input: Input<R>): Promise<Reply<NoInfer<S>>>;
+  handle(caller: C, input: Input<R>): Reply<NoInfer<S>> | Promise<Reply<NoInfer<S>>>;
 }
 
 /** An endpoint with its types forgotten, as the edge function and the OpenAPI generator take it. */
@@ -67,8 +68,14 @@ export type Endpoint = Omit<
   'handle' | 'authentication'
 > & {
   authentication: Authentication<Caller | null>;
-  handle(caller: never, input: never): Promise<{ status: number; body: unknown; headers?: Record<string, string> }>;
+  handle(caller: never, input: never): AnyReply | Promise<AnyReply>;
 };
+
+export interface AnyReply {
+  status: number;
+  body: unknown;
+  headers?: Record<string, string>;
+}
 
 /** Declares an endpoint; the schemas type what `handle` receives and may answer. */
 export function endpoint<C extends Caller | null, R extends RequestSchemas, const S extends ResponseSchemas>(
