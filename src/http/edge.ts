@@ -3,11 +3,11 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 import { callerName } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
 import { credentialsOf } from './credentials.ts';
-import type { AnyReply, Endpoint, Input, RequestSchemas } from './endpoint.ts';
+import type { AnyReply, Endpoint } from './endpoint.ts';
 import { MethodNotAllowed } from './method-not-allowed.ts';
 import { PreparedJson } from './prepared-json.ts';
 import { sendJson } from './reply.ts';
-import { readInput } from './request-input.ts';
+import { type InputReader, inputReader, type RawInput } from './request-input.ts';
 import { stateOf } from './request-state.ts';
 
 /**
@@ -17,12 +17,18 @@ import { stateOf } from './request-state.ts';
  * The caller is authenticated before its request is looked at: who may not come in learns nothing about what would
  * have been wrong, and nobody's body is read for nothing.
  */
-async function serve(endpoint: Endpoint, checkResponses: boolean, request: Request, response: Response): Promise<void> {
+async function serve(
+  endpoint: Endpoint,
+  readInput: InputReader,
+  checkResponses: boolean,
+  request: Request,
+  response: Response,
+): Promise<void> {
   const state = stateOf(response);
   state.route = endpoint.path;
   const caller = await endpoint.authentication.authenticate(credentialsOf(request, state.requestId));
   state.callerName = caller === null ? null : callerName(caller);
-  const input = await readInput(endpoint.request, request, response);
+  const input = await readInput(request, response);
   const reply = await call(endpoint)(caller, input);
   if (checkResponses) checkReply(endpoint, reply);
   sendJson(response, reply.status, reply.body, reply.headers);
@@ -43,10 +49,7 @@ function checkReply({ responses, path }: Endpoint, reply: AnyReply): void {
 
 /** `endpoint()` has checked that the parts belong together; a list of endpoints of all kinds cannot say so. */
 function call(endpoint: Endpoint) {
-  return endpoint.handle as (
-    caller: unknown,
-    input: Input<RequestSchemas> | Record<string, unknown>,
-  ) => ReturnType<Endpoint['handle']>;
+  return endpoint.handle as (caller: unknown, input: RawInput) => ReturnType<Endpoint['handle']>;
 }
 
 /** All endpoints, and a 405 for every path of theirs with another method. */
@@ -58,8 +61,9 @@ export function routerOf(endpoints: readonly Endpoint[], { checkResponses }: { c
     const refusal = refusals.get(endpoint.path);
     // Express answers HEAD through the GET handler unless something comes first.
     if (endpoint.revealsSecret && refusal !== undefined) router.head(endpoint.path, refusal);
+    const readInput = inputReader(endpoint.request);
     router[endpoint.method](endpoint.path, (request, response, next) => {
-      serve(endpoint, checkResponses, request, response).catch(next);
+      serve(endpoint, readInput, checkResponses, request, response).catch(next);
     });
   }
   for (const [path, refusal] of refusals) router.all(path, refusal);
