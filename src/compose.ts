@@ -16,6 +16,7 @@ import { healthEndpoints } from './health/endpoints.ts';
 import { Health } from './health/health.ts';
 import { createApp } from './http/app.ts';
 import { Drain } from './http/drain.ts';
+import type { ExpressPrototypes } from './http/express-prototypes.ts';
 import { createHttpServer } from './http/server.ts';
 import { describeError } from './observability/describe-error.ts';
 import type { ErrorMonitor } from './observability/error-monitor.ts';
@@ -34,6 +35,8 @@ export interface Foundation {
   logger: Logger;
   monitor: ErrorMonitor;
   servers: DatabaseServers;
+  /** For tests alone. */
+  expressPrototypes?: ExpressPrototypes;
 }
 
 /** The rooms joined, ready to listen; nothing has been asked of the outside yet. */
@@ -57,7 +60,14 @@ const API_KEYS_SHARE = 0.75;
 const lookUpsAtOnce = (poolMax: number, share: number) => Math.max(1, Math.floor(poolMax * share));
 
 /** The one place where rooms are joined. */
-export function compose({ config, secrets, logger, monitor, servers }: Foundation): KeyService {
+export function compose({
+  config,
+  secrets,
+  logger,
+  monitor,
+  servers,
+  expressPrototypes = 'at-birth',
+}: Foundation): KeyService {
   const metrics = new Metrics();
   const database = openDatabase({
     server: servers.pool,
@@ -163,6 +173,7 @@ export function compose({ config, secrets, logger, monitor, servers }: Foundatio
     server: createHttpServer(app, {
       errorDocsUrl: config.errorDocsUrl,
       onRefused: (status) => metrics.refusedRequests.inc({ status }),
+      expressPrototypes,
     }),
     database,
     changeFeed,

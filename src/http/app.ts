@@ -1,11 +1,11 @@
 import express, { type Express } from 'express';
-import helmet from 'helmet';
 import { documentation } from './documentation.ts';
 import { routerOf } from './edge.ts';
 import type { Endpoint } from './endpoint.ts';
 import { errorHandler, notFound } from './error-handler.ts';
 import { observe, type RequestObserver } from './observe.ts';
-import { requestId } from './request-id.ts';
+import { requestIdOf } from './request-id.ts';
+import { RequestState } from './request-state.ts';
 
 export interface AppOptions {
   endpoints: readonly Endpoint[];
@@ -32,12 +32,10 @@ export function createApp({
   app.disable('etag');
   app.set('query parser', 'simple');
 
-  app.use(requestId);
-  app.use(observe(observer));
-  app.use(securityHeaders);
-  app.use((_request, response, next) => {
-    response.setHeader('Cache-Control', 'no-store');
-    if (isDraining()) response.setHeader('Connection', 'close');
+  // One and not several, since each costs a request about as much as its work here; the headers are reply.ts's.
+  app.use((request, response, next) => {
+    response.locals = new RequestState(requestIdOf(request), isDraining());
+    observe(observer, request, response);
     next();
   });
   app.use(routerOf(endpoints, { checkResponses }));
@@ -46,10 +44,3 @@ export function createApp({
   app.use(errorHandler(errorDocsUrl));
   return app;
 }
-
-const securityHeaders = helmet({
-  contentSecurityPolicy: {
-    // The service speaks plain HTTP behind whatever terminates TLS; upgrading would break /docs where nothing does.
-    directives: { upgradeInsecureRequests: null },
-  },
-});

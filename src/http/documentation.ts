@@ -3,7 +3,7 @@ import swaggerUi from 'swagger-ui-express';
 import { refuseMethod } from './edge.ts';
 import type { Endpoint } from './endpoint.ts';
 import { openApiDocument } from './openapi.ts';
-import { sendJson } from './reply.ts';
+import { sendJson, setHeaders } from './reply.ts';
 import { stateOf } from './request-state.ts';
 
 const READ_METHODS = ['GET', 'HEAD'];
@@ -14,8 +14,9 @@ const PUBLIC = { 'Cache-Control': 'public, max-age=300' };
 export function documentation(endpoints: readonly Endpoint[]): Router {
   let document: object | undefined;
   const router = Router();
-  router.get('/openapi.json', labelled('/openapi.json'), (_request, response) => {
+  router.get('/openapi.json', (_request, response) => {
     document ??= openApiDocument(endpoints);
+    stateOf(response).route = '/openapi.json';
     sendJson(response, 200, document, PUBLIC);
   });
   router.all('/openapi.json', refuseMethod('/openapi.json', READ_METHODS));
@@ -24,18 +25,17 @@ export function documentation(endpoints: readonly Endpoint[]): Router {
     customSiteTitle: 'Key Service',
     swaggerOptions: { url: '/openapi.json', persistAuthorization: false },
   });
-  router.use('/docs', onlyThePage, labelled('/docs'), readOnly, unconditional, ...swaggerUi.serve);
+  router.use('/docs', onlyThePage, asPublicPage, readOnly, unconditional, ...swaggerUi.serve);
   router.get('/docs', page);
   return router;
 }
 
-function labelled(route: string): RequestHandler {
-  return (_request, response, next) => {
-    stateOf(response).route = route;
-    for (const [name, value] of Object.entries(PUBLIC)) response.setHeader(name, value);
-    next();
-  };
-}
+/** The package writes the page's answers itself, and adds to the headers that it finds. */
+const asPublicPage: RequestHandler = (_request, response, next) => {
+  stateOf(response).route = '/docs';
+  setHeaders(response, PUBLIC);
+  next();
+};
 
 /** The package serves its whole folder; the page needs these files of it. */
 const PAGE = /^\/(swagger-ui(-bundle|-standalone-preset|-init)?\.(css|js)|favicon-(16x16|32x32)\.png)?$/;

@@ -4,9 +4,10 @@ import { callerName } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
 import { PreparedJson } from '../prepared-json.ts';
 import { credentialsOf } from './credentials.ts';
-import type { Endpoint, Input, RequestSchemas } from './endpoint.ts';
+import type { AnyReply, Endpoint } from './endpoint.ts';
+import { MethodNotAllowed } from './method-not-allowed.ts';
 import { sendJson } from './reply.ts';
-import { readInput } from './request-input.ts';
+import { type InputReader, inputReader, type RawInput } from './request-input.ts';
 import { stateOf } from './request-state.ts';
 
 /**
@@ -16,12 +17,18 @@ import { stateOf } from './request-state.ts';
  * The caller is authenticated before its request is looked at: who may not come in learns nothing about what would
  * have been wrong, and nobody's body is read for nothing.
  */
-async function serve(endpoint: Endpoint, checkResponses: boolean, request: Request, response: Response): Promise<void> {
+async function serve(
+  endpoint: Endpoint,
+  readInput: InputReader,
+  checkResponses: boolean,
+  request: Request,
+  response: Response,
+): Promise<void> {
   const state = stateOf(response);
   state.route = endpoint.path;
   const caller = await endpoint.authentication.authenticate(credentialsOf(request, state.requestId));
   state.callerName = caller === null ? null : callerName(caller);
-  const input = await readInput(endpoint.request, request, response);
+  const input = await readInput(request, response);
   const reply = await call(endpoint)(caller, input);
   if (checkResponses) checkReply(endpoint, reply);
   sendJson(response, reply.status, reply.body, reply.headers);
@@ -31,20 +38,18 @@ async function serve(endpoint: Endpoint, checkResponses: boolean, request: Reque
  * Refuses an answer that is not exactly what the endpoint declares: a field that the schema does not know would reach
  * callers in production. What is sent is the same with and without the check.
  */
-function checkReply({ responses, path }: Endpoint, { status, body }: Awaited<ReturnType<Endpoint['handle']>>): void {
-  const sent = body instanceof PreparedJson ? JSON.parse(body.text) : body;
-  const declared = responses[status]?.schema.safeParse(sent);
-  if (!declared?.success || !isDeepStrictEqual(declared.data, sent)) {
+function checkReply({ responses, path }: Endpoint, reply: AnyReply): void {
+  const { status } = reply;
+  const body = reply.body instanceof PreparedJson ? JSON.parse(reply.body.text) : reply.body;
+  const declared = responses[status]?.schema.safeParse(body);
+  if (!declared?.success || !isDeepStrictEqual(declared.data, body)) {
     throw new ServiceError('internal_error', 'Something went wrong on our side.', { context: { undeclared: path } });
   }
 }
 
 /** `endpoint()` has checked that the parts belong together; a list of endpoints of all kinds cannot say so. */
 function call(endpoint: Endpoint) {
-  return endpoint.handle as (
-    caller: unknown,
-    input: Input<RequestSchemas> | Record<string, unknown>,
-  ) => ReturnType<Endpoint['handle']>;
+  return endpoint.handle as (caller: unknown, input: RawInput) => ReturnType<Endpoint['handle']>;
 }
 
 /** All endpoints, and a 405 for every path of theirs with another method. */
@@ -56,8 +61,9 @@ export function routerOf(endpoints: readonly Endpoint[], { checkResponses }: { c
     const refusal = refusals.get(endpoint.path);
     // Express answers HEAD through the GET handler unless something comes first.
     if (endpoint.revealsSecret && refusal !== undefined) router.head(endpoint.path, refusal);
+    const readInput = inputReader(endpoint.request);
     router[endpoint.method](endpoint.path, (request, response, next) => {
-      serve(endpoint, checkResponses, request, response).catch(next);
+      serve(endpoint, readInput, checkResponses, request, response).catch(next);
     });
   }
   for (const [path, refusal] of refusals) router.all(path, refusal);
@@ -68,10 +74,7 @@ export function routerOf(endpoints: readonly Endpoint[], { checkResponses }: { c
 export function refuseMethod(path: string, methods: readonly string[]): RequestHandler {
   return (_request, response, next) => {
     stateOf(response).route = path;
-    response.setHeader('Allow', methods.join(', '));
-    next(
-      new ServiceError('method_not_allowed', 'This path does not answer that method; Allow names those that it does.'),
-    );
+    next(new MethodNotAllowed(methods));
   };
 }
 

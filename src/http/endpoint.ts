@@ -35,7 +35,7 @@ export interface Input<R extends RequestSchemas> {
   body: Parsed<R, 'body'>;
 }
 
-/** One of the declared answers: its status, and a body that fits that status's schema. */
+/** One of the declared answers: its status, and a body that fits that status's schema, or its text made beforehand. */
 export type Reply<S extends ResponseSchemas> = {
   [Status in keyof S & number]: {
     status: Status;
@@ -71,7 +71,7 @@ export type Endpoint = Omit<
   handle(caller: never, input: never): AnyReply | Promise<AnyReply>;
 };
 
-interface AnyReply {
+export interface AnyReply {
   status: number;
   body: unknown;
   headers?: Record<string, string>;

@@ -1,9 +1,10 @@
-import type { RequestHandler } from 'express';
-import type { RequestState } from './request-state.ts';
-import { stateOf } from './request-state.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { whenDone } from './owed-answers.ts';
+import { type RequestState, stateOf } from './request-state.ts';
 
 /** A request that has been answered, or given up by its sender. */
-export interface ObservedRequest extends RequestState {
+export interface ObservedRequest {
+  state: RequestState;
   method: string;
   status: number;
   durationMs: number;
@@ -20,25 +21,16 @@ export interface RequestObserver {
   ended(request: ObservedRequest): void;
 }
 
-export function observe(observer: RequestObserver): RequestHandler {
-  return (request, response, next) => {
-    const startedAt = performance.now();
-    observer.started();
-    // A pipelined answer that still waits for its turn when the connection goes emits no close of its own.
-    const { socket } = request;
-    const ended = () => {
-      response.off('close', ended);
-      socket.off('close', ended);
-      observer.ended({
-        ...stateOf(response),
-        method: request.method,
-        status: response.headersSent ? response.statusCode : CLOSED_BY_SENDER,
-        durationMs: performance.now() - startedAt,
-        aborted: !response.writableFinished,
-      });
-    };
-    response.on('close', ended);
-    socket.on('close', ended);
-    next();
-  };
+export function observe(observer: RequestObserver, request: IncomingMessage, response: ServerResponse): void {
+  const startedAt = performance.now();
+  observer.started();
+  whenDone(response, request.socket, () =>
+    observer.ended({
+      state: stateOf(response),
+      method: request.method ?? '',
+      status: response.headersSent ? response.statusCode : CLOSED_BY_SENDER,
+      durationMs: performance.now() - startedAt,
+      aborted: !response.writableFinished,
+    }),
+  );
 }

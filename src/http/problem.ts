@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ERROR_CODES, ServiceError } from '../errors.ts';
+import { MethodNotAllowed } from './method-not-allowed.ts';
 import { PROBLEMS } from './problem-catalogue.ts';
 
 /** An answer that tells of an error, ready to be written by Express or straight to a socket. */
@@ -41,6 +42,7 @@ export function problemOf(error: unknown, requestId: string, docsUrl: string): P
       'Content-Type': 'application/problem+json',
       'Cache-Control': 'no-store',
       ...(retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) }),
+      ...(known instanceof MethodNotAllowed ? { Allow: known.methods.join(', ') } : {}),
       ...(status === 401 || challenge !== undefined ? { 'WWW-Authenticate': challengeHeader(challenge) } : {}),
     },
     body: {

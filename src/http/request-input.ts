@@ -20,13 +20,45 @@ const parseJson = express.json({
   },
 });
 
+/** The parts of a request, as its endpoint's schemas made them. */
+export type RawInput = Partial<Record<'params' | 'query' | 'body', unknown>>;
+
 /** Reads the parts of a request that its endpoint describes. @throws ServiceError for anything that does not fit */
-export async function readInput(schemas: RequestSchemas, request: Request, response: Response) {
-  refuseRepeatedContentType(request);
-  const body = schemas.body === undefined ? undefined : await readBody(request, response);
+export type InputReader = (request: Request, response: Response) => RawInput | Promise<RawInput>;
+
+/** What depends on the endpoint alone is done here, once. */
+export function inputReader(schemas: RequestSchemas): InputReader {
+  const { params, query, body } = schemas;
+  if (body !== undefined) {
+    return async (request, response) => {
+      refuseRepeatedContentType(request);
+      return parse(schemas, request, await readBody(request, response));
+    };
+  }
+  const parameters = Object.keys(query?.shape ?? {});
+  const noParameters = params === undefined ? inputOfNoParameters(query) : undefined;
+  return (request) => {
+    refuseRepeatedContentType(request);
+    if (noParameters !== undefined && !parameters.some((name) => Object.hasOwn(request.query, name))) {
+      return noParameters;
+    }
+    return parse(schemas, request, undefined);
+  };
+}
+
+/** The input of every request without parameters: the same, so that nobody may change it. Undefined when it is none. */
+function inputOfNoParameters(query: z.ZodObject | undefined): RawInput | undefined {
+  if (query === undefined) return Object.freeze({});
+  const parsed = query.safeParse({});
+  if (!parsed.success) return undefined;
+  for (const value of Object.values(parsed.data)) Object.freeze(value);
+  return Object.freeze({ query: Object.freeze(parsed.data) });
+}
+
+function parse(schemas: RequestSchemas, request: Request, body: unknown): RawInput {
   const parts = { params: request.params, query: request.query, body };
   const problems: InvalidField[] = [];
-  const input: Record<string, unknown> = {};
+  const input: RawInput = {};
   for (const part of ['params', 'query', 'body'] as const) {
     const schema = schemas[part];
     if (schema === undefined) continue;
@@ -89,7 +121,7 @@ function unsupported(): ServiceError {
 
 /** Node would silently keep the first. It refuses a second Content-Length by itself. */
 function refuseRepeatedContentType(request: Request): void {
-  if (timesSent(request, 'content-type') > 1) {
+  if (request.headers['content-type'] !== undefined && timesSent(request, 'content-type') > 1) {
     throw invalidRequest([{ pointer: '', detail: 'has more than one Content-Type header' }]);
   }
 }

@@ -1,20 +1,26 @@
-import type { Response } from 'express';
+import type { ServerResponse } from 'node:http';
 
-/** What becomes known of a request on its way, for its log line and its metrics. */
-export interface RequestState {
-  requestId: string;
+/**
+ * What becomes known of a request on its way, for its answer, its log line and its metrics. A class, so that the states
+ * of all requests have one shape.
+ */
+export class RequestState {
+  readonly requestId: string;
+  /** Its answer asks the connection to close. */
+  readonly closesConnection: boolean;
   /** The route's pattern, never the raw URL. */
-  route: string | null;
-  callerName: string | null;
+  route: string | null = null;
+  callerName: string | null = null;
   /** Why it was refused or failed. */
-  error: unknown;
+  error: unknown = undefined;
+
+  constructor(requestId: string, closesConnection: boolean) {
+    this.requestId = requestId;
+    this.closesConnection = closesConnection;
+  }
 }
 
-/** The state of the request that this response answers; made by the first middleware. */
-export function stateOf(response: Response): RequestState {
-  return response.locals as RequestState;
-}
-
-export function initialState(requestId: string): RequestState {
-  return { requestId, route: null, callerName: null, error: undefined };
+/** The state of the request that this response answers; the first middleware puts it where Express keeps such things. */
+export function stateOf(response: ServerResponse): RequestState {
+  return (response as ServerResponse & { locals: RequestState }).locals;
 }

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Express } from 'express';
 import { ServiceError } from '../errors.ts';
+import { PreparedJson } from '../prepared-json.ts';
 import { timesSent } from './credentials.ts';
+import { bornWithPrototypesOf, type ExpressPrototypes } from './express-prototypes.ts';
+import { lastOwed, whenDone } from './owed-answers.ts';
 import { problemOf } from './problem.ts';
+import { headerList } from './reply.ts';
+import { requestIdOf } from './request-id.ts';
+import { RequestState, stateOf } from './request-state.ts';
 
 const HEADER_LIMIT_BYTES = 16 * 1024;
 const HEADERS_LIMIT_MS = 10_000;
@@ -24,11 +24,16 @@ export interface HttpServerOptions {
   errorDocsUrl: string;
   /** Told the status of every answer to something that never became a request. */
   onRefused: (status: number) => void;
+  expressPrototypes: ExpressPrototypes;
 }
 
 /** Node's HTTP server with our limits, which answers what never becomes a request with a problem as well. */
-export function createHttpServer(app: RequestListener, { errorDocsUrl, onRefused }: HttpServerOptions): Server {
+export function createHttpServer(
+  app: Express,
+  { errorDocsUrl, onRefused, expressPrototypes }: HttpServerOptions,
+): Server {
   const server = createServer({
+    ...(expressPrototypes === 'at-birth' ? bornWithPrototypesOf(app) : {}),
     requireHostHeader: false, // isProper looks
     maxHeaderSize: HEADER_LIMIT_BYTES,
     headersTimeout: HEADERS_LIMIT_MS,
@@ -36,11 +41,6 @@ export function createHttpServer(app: RequestListener, { errorDocsUrl, onRefused
     connectionsCheckingInterval: LIMITS_CHECKED_EVERY_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
   });
-  /**
-   * The request that each connection waits for the answer to. What goes wrong in its own body is its answer; what goes
-   * wrong after it must not take its answer's place.
-   */
-  const answering = new WeakMap<Duplex, ServerResponse>();
   server.on('request', answer);
   // An expectation that we do not know may be ignored (RFC 9110 §10.1.1); Node would answer it before we see it.
   server.on('checkExpectation', answer);
@@ -48,46 +48,43 @@ export function createHttpServer(app: RequestListener, { errorDocsUrl, onRefused
   // The limit in bytes is enough. Node's limit in number would drop the rest unseen, a second Authorization among it.
   server.maxHeadersCount = 0;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const pending = answering.get(socket);
+    // What goes wrong in the body of the last request is its answer; what goes wrong after it must not take its place.
+    const pending = lastOwed(socket);
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
     else if (pending === undefined) refuseSocket(socket, refusal(error.code));
     else if (pending.headersSent || pending.req.complete) pending.once('finish', () => socket.end());
-    else refuseResponse(pending, refusal(error.code));
+    else refuse(stateOf(pending).requestId, refusal(error.code), pending);
   });
   return server;
 
-  function answer(request: IncomingMessage, response: ServerResponse & { req: IncomingMessage }): void {
-    answering.set(request.socket, response);
-    response.once('close', () => {
-      // A pipelined request may be waiting behind this one.
-      if (answering.get(request.socket) === response) answering.delete(request.socket);
-    });
-    if (isProper(request)) app(request, response);
-    else refuseResponse(response, refusal(undefined));
+  function answer(request: IncomingMessage, response: ServerResponse): void {
+    if (isProper(request)) {
+      app(request, response);
+    } else {
+      whenDone(response, request.socket, () => {});
+      refuse(requestIdOf(request), refusal(undefined), response);
+    }
   }
 
-  function refuseResponse(response: ServerResponse, error: ServiceError): void {
-    const known = response.getHeader('X-Request-Id');
-    const { status, headers, text } = problemText(error, typeof known === 'string' ? known : undefined);
-    response.writeHead(status, { ...headers, Connection: 'close' }).end(text);
+  /** Answers a request that the app has not seen, or has not answered and now cannot. */
+  function refuse(requestId: string, error: ServiceError, response: ServerResponse): void {
+    const { status, text, headers } = lastAnswer(requestId, error);
+    response.writeHead(status, headers).end(text);
   }
 
   /** Where Node has given up on the parser there is no response to write to, only the connection. */
   function refuseSocket(socket: Duplex, error: ServiceError): void {
-    const { status, headers, text } = problemText(error);
-    const lines = Object.entries({ ...headers, Connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
+    const { status, text, headers } = lastAnswer(randomUUID(), error);
+    const lines = headers.map((part, index) => (index % 2 === 0 ? `${part}: ` : `${part}\r\n`));
     socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${text}`);
   }
 
-  function problemText(error: ServiceError, id: string = randomUUID()) {
-    const { status, headers, body } = problemOf(error, id, errorDocsUrl);
-    const text = JSON.stringify(body);
+  /** A problem after which the connection closes. */
+  function lastAnswer(requestId: string, error: ServiceError) {
+    const { status, headers, body } = problemOf(error, requestId, errorDocsUrl);
     onRefused(status);
-    return {
-      status,
-      headers: { ...headers, 'X-Request-Id': id, 'Content-Length': `${Buffer.byteLength(text)}` },
-      text,
-    };
+    const { text, bytes } = new PreparedJson(body);
+    return { status, text, headers: headerList(new RequestState(requestId, true), bytes, headers) };
   }
 }
 

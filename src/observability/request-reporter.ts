@@ -14,7 +14,8 @@ export function requestReporter(
   metrics: Metrics,
   monitor: ErrorMonitor,
 ): (request: ObservedRequest) => void {
-  return ({ requestId, method, route, status, durationMs, callerName, error, aborted }) => {
+  return ({ state, method, status, durationMs, aborted }) => {
+    const { requestId, route, callerName, error } = state;
     const label = route ?? 'unmatched';
     metrics.requestDuration.observe({ method, route: label, status }, durationMs / 1000);
     if (route === VALIDATION_ROUTE) metrics.validations.inc({ outcome: error === undefined ? 'valid' : codeOf(error) });

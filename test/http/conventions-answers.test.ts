@@ -120,6 +120,19 @@ describe('every answer', () => {
     }
   });
 
+  it('has the same security headers where it is a public document, which anyone may keep for a while', async () => {
+    const { headers: usual } = await service.request('GET', '/health');
+    for (const path of ['/openapi.json', '/docs/', '/docs/swagger-ui.css']) {
+      const { status, headers } = await service.request('GET', path, { headers: { 'X-Request-Id': 'a-reader' } });
+      expect(status, path).toBe(200);
+      expect(headers.get('cache-control'), path).toBe('public, max-age=300');
+      expect(headers.get('x-request-id'), path).toBe('a-reader');
+      for (const name of ['content-security-policy', 'strict-transport-security', 'x-content-type-options']) {
+        expect(headers.get(name), path).toBe(usual.get(name));
+      }
+    }
+  });
+
   it('is JSON in UTF-8 below 400, and a problem from 400 on', async () => {
     for (const [what, answer] of everyKindOfAnswer()) {
       const { status, headers, body } = await answer;

@@ -58,6 +58,18 @@ describe('what is no valid HTTP request', () => {
     expect(answer.headers.get('x-request-id')).toBe('the-valid-one');
   });
 
+  it.each([
+    ['not even a request', 'nonsense\r\n\r\n'],
+    ['a request that is not proper', requestHead('GET canary://health')],
+  ])('is answered with the security headers and the caching of any answer: %s', async (_what, request) => {
+    const proper = await sendRaw(service.port, requestHead('GET /nothing-here'));
+    const names = (headers: Headers) => [...headers.keys()].filter((name) => name !== 'date').toSorted();
+    const { headers } = await sendRaw(service.port, request);
+    expect(names(headers)).toEqual(names(proper.headers));
+    expect(headers.get('content-security-policy')).toBe(proper.headers.get('content-security-policy'));
+    expect(headers.get('cache-control')).toBe('no-store');
+  });
+
   it('leaves the service as it was', async () => {
     await Promise.allSettled(Array.from({ length: 20 }, () => sendRaw(service.port, 'nonsense\r\n\r\n')));
     expect((await service.request('GET', '/health')).status).toBe(200);

@@ -28,6 +28,9 @@ interface Options {
   leadDatabase?: (url: string) => Promise<string>;
 }
 
+/** Everything works with Express's own way of giving prototypes too; CI runs the tests both ways. */
+const EXPRESS_PROTOTYPES = process.env['TEST_EXPRESS_PROTOTYPES'] === 'per-request' ? 'per-request' : 'at-birth';
+
 /** The service as it ships, listening on a port of its own, on a database of its own. */
 export async function startService({
   environment = {},
@@ -53,12 +56,16 @@ export async function startService({
     },
   });
   const { config, secrets } = loadConfig(variables);
-  const service = await start({ config, secrets, logger: createLogger(config, output), monitor }).catch(
-    async (error) => {
-      await database.drop();
-      throw error;
-    },
-  );
+  const service = await start({
+    config,
+    secrets,
+    logger: createLogger(config, output),
+    monitor,
+    expressPrototypes: EXPRESS_PROTOTYPES,
+  }).catch(async (error) => {
+    await database.drop();
+    throw error;
+  });
   const url = `http://127.0.0.1:${service.port}`;
   return {
     ...clientOf(url),
