@@ -23,6 +23,7 @@ describe('an invalid variable', () => {
     ['DOCS_ENABLED', ['yes', '1', 'TRUE']],
     ['API_KEY_PREFIX', ['K', 'ks_', '1ks', 'a'.repeat(17), 'k-s', 'ks.*']],
     ['DATABASE_POOL_MAX', ['0', '1', '1001', 'many']],
+    ['LOG_SAMPLE_VALIDATIONS', ['-1', '0.5', '1000000001', 'all']],
   ])('is refused by its name, with one problem: %s', (name, values) => {
     for (const value of values) {
       const problems = problemsOf({ ...PRODUCTION, [name]: value });
@@ -35,6 +36,7 @@ describe('an invalid variable', () => {
     ['PORT', ['0', '1', '65535']],
     ['CLERK_TIMEOUT_MS', ['1', '2147483647']],
     ['DATABASE_POOL_MAX', ['2', '1000']],
+    ['LOG_SAMPLE_VALIDATIONS', ['0', '1', '1000000000']],
     ['API_KEY_PREFIX', ['a', 'ks2', 'a'.repeat(16)]],
     ['LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']],
     ['KEY_SERVICE_DATABASE_URL', [DATABASE_URL, DATABASE_URL.replace('postgresql', 'postgres')]],
@@ -142,7 +144,7 @@ describe('the message about a bad configuration', () => {
     ],
     ...['CLERK_SECRET_KEY', 'CLERK_API_URL', 'CLERK_TIMEOUT_MS', 'CLERK_STALE_MAX_MS', 'SENTRY_DSN', 'HOST', 'PORT'],
     ...['METRICS_HOST', 'METRICS_PORT', 'LOG_LEVEL', 'DOCS_ENABLED', 'ERROR_DOCS_URL', 'API_KEY_PREFIX'],
-    ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS'],
+    ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS', 'LOG_SAMPLE_VALIDATIONS'],
   ];
   const environments = fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] });
 
