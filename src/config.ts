@@ -11,6 +11,8 @@ export interface Config {
   /** Where a copy of docs/errors.md can be read; the start of every problem's `type`. */
   errorDocsUrl: string;
   logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** One in so many good validations has a line in the log; 0: none. */
+  logSampleValidations: number;
   /** null: no metrics server. */
   metrics: { host: string; port: number } | null;
   database: { poolMax: number };
@@ -112,6 +114,7 @@ const variables = z.object({
   METRICS_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port().optional(),
   LOG_LEVEL: oneOf('debug', 'info', 'warn', 'error', 'silent').default('info'),
+  LOG_SAMPLE_VALIDATIONS: whole(0, 1_000_000_000).prefault('1000'),
   DOCS_ENABLED: oneOf('true', 'false').default('true'),
   ERROR_DOCS_URL: url(['https:', 'http:']).default('https://key-service.example/errors'),
   API_KEY_PREFIX: z
@@ -155,6 +158,7 @@ function toConfig(v: Variables): Config {
     docsEnabled: v.DOCS_ENABLED === 'true',
     errorDocsUrl: v.ERROR_DOCS_URL,
     logLevel: v.LOG_LEVEL,
+    logSampleValidations: v.LOG_SAMPLE_VALIDATIONS,
     metrics: v.METRICS_PORT === undefined ? null : { host: v.METRICS_HOST, port: v.METRICS_PORT },
     database: { poolMax: v.DATABASE_POOL_MAX },
     cache: { leaseMs: v.CACHE_LEASE_MS, maxBytes: v.CACHE_MAX_BYTES },

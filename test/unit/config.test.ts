@@ -13,6 +13,7 @@ describe('a good configuration', () => {
       apiKeyPrefix: 'ks',
       docsEnabled: true,
       logLevel: 'info',
+      logSampleValidations: 1_000,
       metrics: null,
       clerk: { apiUrl: null, timeoutMs: 800, staleMaxMs: 3_600_000 },
       cache: { leaseMs: 2_000, maxBytes: 134_217_728 },
@@ -45,6 +46,7 @@ describe('a good configuration', () => {
       METRICS_HOST: '0.0.0.0',
       METRICS_PORT: '9100',
       LOG_LEVEL: 'warn',
+      LOG_SAMPLE_VALIDATIONS: '0',
       DOCS_ENABLED: 'false',
       API_KEY_PREFIX: 'acme',
     });
@@ -54,6 +56,7 @@ describe('a good configuration', () => {
       apiKeyPrefix: 'acme',
       docsEnabled: false,
       logLevel: 'warn',
+      logSampleValidations: 0,
       metrics: { host: '0.0.0.0', port: 9100 },
       clerk: { apiUrl: 'http://127.0.0.1:9', timeoutMs: 200, staleMaxMs: 1_000 },
     });
