@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { weakness } from './encryption/weak-key.ts';
 
@@ -14,6 +15,8 @@ export interface Config {
   /** null: no metrics server. */
   metrics: { host: string; port: number } | null;
   database: { poolMax: number };
+  /** Processes that serve; 1 is this process alone. */
+  workers: number;
   clerk: { apiUrl: string | null; timeoutMs: number; staleMaxMs: number };
   usageFlushMs: number;
 }
@@ -41,6 +44,7 @@ export class ConfigurationError extends Error {
 const SHORTEST_PRODUCTION_SERVICE_KEY = 16;
 /** setTimeout's own limit (2^31 - 1 ms); anything longer would fire at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
+const MOST_WORKERS = 256;
 
 const milliseconds = () => whole(1, LONGEST_TIMER_MS);
 /** 0 lets the system choose, for tests. */
@@ -103,6 +107,7 @@ const variables = z.object({
     .regex(/^[a-z][a-z0-9]{0,15}$/, 'must be 1 to 16 lower-case letters and digits, a letter first')
     .default('ks'),
   DATABASE_POOL_MAX: whole(2, 1_000).prefault('10'),
+  KEY_SERVICE_WORKERS: workers().prefault('1'),
   USAGE_FLUSH_MS: milliseconds().prefault('5000'),
 });
 type Variables = z.output<typeof variables>;
@@ -138,6 +143,7 @@ function toConfig(v: Variables): Config {
     logLevel: v.LOG_LEVEL,
     metrics: v.METRICS_PORT === undefined ? null : { host: v.METRICS_HOST, port: v.METRICS_PORT },
     database: { poolMax: v.DATABASE_POOL_MAX },
+    workers: v.KEY_SERVICE_WORKERS,
     clerk: { apiUrl: v.CLERK_API_URL ?? null, timeoutMs: v.CLERK_TIMEOUT_MS, staleMaxMs: v.CLERK_STALE_MAX_MS },
     usageFlushMs: v.USAGE_FLUSH_MS,
   };
@@ -196,6 +202,16 @@ function whole(min: number, max: number) {
     .regex(/^\d{1,15}$/, error)
     .transform(Number)
     .refine((value) => value >= min && value <= max, error);
+}
+
+/** `auto` is one for every core that this process may use. */
+function workers() {
+  const error = `must be a whole number from 1 to ${MOST_WORKERS}, or auto`;
+  return z
+    .string()
+    .regex(/^(auto|\d{1,15})$/, error)
+    .transform((value) => (value === 'auto' ? Math.min(availableParallelism(), MOST_WORKERS) : Number(value)))
+    .refine((value) => value >= 1 && value <= MOST_WORKERS, error);
 }
 
 function trimmed(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

@@ -11,10 +11,12 @@ export type Logger = Pick<PinoLogger, 'info' | 'warn' | 'error' | 'fatal'>;
 export function createLogger(
   { logLevel }: Pick<Config, 'logLevel'>,
   output: NodeJS.WritableStream & { isTTY?: boolean } = process.stdout,
+  /** On every line. */
+  fields: Record<string, number> = {},
 ): Logger {
   const options = {
     level: logLevel,
-    base: { service: 'key-service' },
+    base: { service: 'key-service', ...fields },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };

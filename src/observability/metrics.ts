@@ -35,6 +35,7 @@ export class Metrics {
   readonly clerkBreakerOpen = new Gauge({
     name: 'key_service_clerk_breaker_open',
     help: '1 while Clerk is failing and is left alone',
+    aggregator: 'max', // of several workers
     registers: [this.registry],
   });
   readonly unreadableSecrets = new Counter({

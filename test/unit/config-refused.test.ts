@@ -23,6 +23,7 @@ describe('an invalid variable', () => {
     ['DOCS_ENABLED', ['yes', '1', 'TRUE']],
     ['API_KEY_PREFIX', ['K', 'ks_', '1ks', 'a'.repeat(17), 'k-s', 'ks.*']],
     ['DATABASE_POOL_MAX', ['0', '1', '1001', 'many']],
+    ['KEY_SERVICE_WORKERS', ['0', '-1', '257', '2.5', '1e2', 'AUTO', 'all', 'auto 2', '99999999999999999999']],
   ])('is refused by its name, with one problem: %s', (name, values) => {
     for (const value of values) {
       const problems = problemsOf({ ...PRODUCTION, [name]: value });
@@ -35,6 +36,7 @@ describe('an invalid variable', () => {
     ['PORT', ['0', '1', '65535']],
     ['CLERK_TIMEOUT_MS', ['1', '2147483647']],
     ['DATABASE_POOL_MAX', ['2', '1000']],
+    ['KEY_SERVICE_WORKERS', ['1', '256', 'auto']],
     ['API_KEY_PREFIX', ['a', 'ks2', 'a'.repeat(16)]],
     ['LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']],
     ['KEY_SERVICE_DATABASE_URL', [DATABASE_URL, DATABASE_URL.replace('postgresql', 'postgres')]],

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { databaseUrlOf, loadConfig } from '../../src/config.ts';
@@ -14,6 +15,7 @@ describe('a good configuration', () => {
       docsEnabled: true,
       logLevel: 'info',
       metrics: null,
+      workers: 1,
       clerk: { apiUrl: null, timeoutMs: 800, staleMaxMs: 3_600_000 },
     });
     expect(secrets).toEqual({
@@ -67,6 +69,11 @@ describe('a good configuration', () => {
       host: '127.0.0.1',
       port: 9100,
     });
+  });
+
+  it('has as many workers as it is told, or as there are cores for it', () => {
+    const workers = (value: string) => loadConfig({ ...PRODUCTION, KEY_SERVICE_WORKERS: value }).config.workers;
+    expect([workers('1'), workers('8'), workers('auto')]).toEqual([1, 8, availableParallelism()]);
   });
 
   it('takes white space around a value for no part of it', () => {
