@@ -16,10 +16,12 @@ const KEPT_BYTES = 4 * 1024 * 1024;
 export function createLogger(
   { logLevel }: Pick<Config, 'logLevel'>,
   output: DestinationStream = isatty(STANDARD_OUTPUT) ? terminal() : buffered(STANDARD_OUTPUT),
+  /** On every line. */
+  fields: Record<string, number> = {},
 ): Logger {
   const options = {
     level: logLevel,
-    base: { service: 'key-service' },
+    base: { service: 'key-service', ...fields },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };

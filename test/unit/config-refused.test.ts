@@ -27,6 +27,7 @@ describe('an invalid variable', () => {
     ['CACHE_MAX_BYTES', ['0', '1048575', '128MiB']],
     ['KEY_SERVICE_DIRECT_DATABASE_URL', ['mysql://x', 'nowhere', 'postgresql://h/d?sslmode=maybe']],
     ['LOG_SAMPLE_VALIDATIONS', ['-1', '0.5', '1000000001', 'all']],
+    ['KEY_SERVICE_WORKERS', ['0', '-1', '257', '2.5', '1e2', 'AUTO', 'all', 'auto 2', '99999999999999999999']],
   ])('is refused by its name, with one problem: %s', (name, values) => {
     for (const value of values) {
       const problems = problemsOf({ ...PRODUCTION, [name]: value });
@@ -42,6 +43,7 @@ describe('an invalid variable', () => {
     ['CACHE_LEASE_MS', ['100', '60000']],
     ['CACHE_MAX_BYTES', ['1048576']],
     ['LOG_SAMPLE_VALIDATIONS', ['0', '1', '1000000000']],
+    ['KEY_SERVICE_WORKERS', ['1', '256', 'auto']],
     ['API_KEY_PREFIX', ['a', 'ks2', 'a'.repeat(16)]],
     ['LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']],
     ['KEY_SERVICE_DATABASE_URL', [DATABASE_URL, DATABASE_URL.replace('postgresql', 'postgres')]],

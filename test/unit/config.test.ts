@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { databaseSecrets, loadConfig } from '../../src/config.ts';
@@ -15,6 +16,7 @@ describe('a good configuration', () => {
       logLevel: 'info',
       logSampleValidations: 1_000,
       metrics: null,
+      workers: 1,
       clerk: { apiUrl: null, timeoutMs: 800, staleMaxMs: 3_600_000 },
       cache: { leaseMs: 2_000, maxBytes: 134_217_728 },
     });
@@ -72,6 +74,11 @@ describe('a good configuration', () => {
       host: '127.0.0.1',
       port: 9100,
     });
+  });
+
+  it('has as many workers as it is told, or as there are cores for it', () => {
+    const workers = (value: string) => loadConfig({ ...PRODUCTION, KEY_SERVICE_WORKERS: value }).config.workers;
+    expect([workers('1'), workers('8'), workers('auto')]).toEqual([1, 8, availableParallelism()]);
   });
 
   it('takes white space around a value for no part of it', () => {
