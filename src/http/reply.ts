@@ -24,7 +24,8 @@ export function sendJson(
   if (response.headersSent) return;
   const { text, bytes } = body instanceof PreparedJson ? body : new PreparedJson(body);
   response.writeHead(status, headerList(stateOf(response), bytes, headers));
-  response.end(text);
+  // ASCII is the same bytes in both, and Node writes Latin-1 in a fraction of the time.
+  response.end(text, bytes === text.length ? 'latin1' : 'utf8');
 }
 
 export function sendProblem(response: ServerResponse, { status, headers, body }: Problem): void {

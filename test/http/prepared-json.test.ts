@@ -71,6 +71,11 @@ describe('An answer whose body is prepared', () => {
     },
   );
 
+  it.each(['plain', 'Zoë', '🗝'])('is UTF-8, whatever is in it: %s', async (name) => {
+    const get = await serve(answering(new PreparedJson({ id: 'a', name })), true);
+    expect(await (await get()).json()).toEqual({ id: 'a', name });
+  });
+
   it('is held to its schema outside production like any other', async () => {
     const more = { ...body, hash: 'not-for-anyone' };
     const response = await (await serve(answering(new PreparedJson(more)), true))();
