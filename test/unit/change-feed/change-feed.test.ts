@@ -62,10 +62,12 @@ describe('ChangeFeed', () => {
     const [organizationId, hash] = [randomUUID(), randomBytes(32)];
     await commit(`organization changed ${organizationId}`);
     await commit(`api-key revoked ${hash.toString('base64')}`);
-    await expect.poll(() => told.slice(1), SOON).toEqual([
-      { kind: 'organization-changed', organizationId },
-      { kind: 'api-key-revoked', keyHash: keyHashOf(hash) },
-    ]);
+    await expect
+      .poll(() => told.slice(1), SOON)
+      .toEqual([
+        { kind: 'organization-changed', organizationId },
+        { kind: 'api-key-revoked', keyHash: keyHashOf(hash) },
+      ]);
     expect(feed.unchangedSince(since, organizationId)).toBe(false);
     expect(feed.unchangedSince(since, keyHashOf(hash))).toBe(false);
     expect(feed.unchangedSince(since, randomUUID())).toBe(true);

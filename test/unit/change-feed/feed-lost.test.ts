@@ -47,10 +47,12 @@ describe('a ChangeFeed whose connection is lost', () => {
     const seen: unknown[] = [];
     feed.subscribe(() => seen.push({ held: feed.holdsLease, followed: feed.position !== null }));
     await endConnection();
-    await expect.poll(() => seen, SOON).toEqual([
-      { held: false, followed: false },
-      { held: false, followed: true },
-    ]);
+    await expect
+      .poll(() => seen, SOON)
+      .toEqual([
+        { held: false, followed: false },
+        { held: false, followed: true },
+      ]);
   });
 
   it('never vouches for what was read before, and does for what is read after it listens again', async () => {
@@ -66,7 +68,10 @@ describe('a ChangeFeed whose connection is lost', () => {
     await endConnection();
     await expect.poll(() => leases, SOON).toEqual([true, false, true]);
     const organizationId = randomUUID();
-    await execute(database.url, 'select pg_notify($1, $2)', [CHANGES_CHANNEL, `organization changed ${organizationId}`]);
+    await execute(database.url, 'select pg_notify($1, $2)', [
+      CHANGES_CHANNEL,
+      `organization changed ${organizationId}`,
+    ]);
     await expect.poll(() => told.at(-1), SOON).toEqual({ kind: 'organization-changed', organizationId });
   });
 
