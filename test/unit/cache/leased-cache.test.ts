@@ -82,6 +82,21 @@ describe('LeasedCache', () => {
     expect(await remember('another')).toEqual({ name: 'another', bytes: 1 });
   });
 
+  it('reads once for all who ask at the same moment while the lease is held, and anew for who asks without it', async () => {
+    let began = 0;
+    const read = () =>
+      cache.read('key', async () => {
+        began += 1;
+        await new Promise(setImmediate);
+        return found('key');
+      });
+    await Promise.all([read(), read(), read()]);
+    expect(began).toBe(1);
+    changes.holdsLease = false;
+    await Promise.all([read(), read(), read()]);
+    expect(began).toBe(3);
+  });
+
   describe('a change of one key', () => {
     it('lets that one be forgotten, found or absent, and no other', async () => {
       for (const name of ['a', 'b']) await remember(name);
