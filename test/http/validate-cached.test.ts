@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { changesArrived } from '../support/changes-arrived.ts';
 import { newOrganization } from '../support/client.ts';
 import { metricsOf } from '../support/metrics.ts';
 import { expectProblem, wholeAnswer } from '../support/problem.ts';
@@ -8,7 +9,7 @@ import { startService, type TestService } from '../support/service.ts';
 
 let service: TestService;
 beforeAll(async () => {
-  service = await startService({ environment: { METRICS_PORT: '0' } });
+  service = await startService({ environment: { METRICS_PORT: '0', CACHE_LEASE_MS: '60000' } });
 });
 afterAll(() => service.stop());
 
@@ -17,6 +18,7 @@ const validate = (key: string, path = '/validate') => service.asHolder(key, path
 /** A key that has been validated, so that memory has it. */
 async function knownKey(settings: Record<string, unknown> = {}, org = newOrganization()) {
   const { key, id } = await service.issueKey(org, settings);
+  await changesArrived(service);
   expect((await validate(key)).status).toBe(200);
   return { key, id, org };
 }
@@ -38,8 +40,8 @@ const misses = () => counted('misses');
 
 describe('GET /validate of a key that was validated before', () => {
   it('asks the database nothing', async () => {
-    const { key } = await knownKey();
     const { key: unknown } = await service.issueKey(newOrganization());
+    const { key } = await knownKey();
     await withoutTheTable(async () => {
       for (let n = 0; n < 20; n += 1) expect((await validate(key)).status).toBe(200);
       expect((await validate(unknown)).status).toBeGreaterThanOrEqual(500);
@@ -57,6 +59,7 @@ describe('GET /validate of a key that was validated before', () => {
   it('is answered from memory byte by byte as it was from the database', async () => {
     const settings = { name: 'ключ ✨', scopes: ['read:orders'], metadata: { note: '鍵 🔑 é', tags: ['a', null] } };
     const { key } = await service.issueKey(newOrganization(), settings);
+    await changesArrived(service);
     const headers = { Authorization: `Bearer ${key}`, 'X-Request-Id': 'the-same' };
     const [fromDatabase, fromMemory, again] = [
       await service.request('GET', '/validate', { headers }),
