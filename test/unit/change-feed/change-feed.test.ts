@@ -165,4 +165,10 @@ describe('a ChangeFeed that is stopped', () => {
     expect(feed.unchangedSince(since, 'anything')).toBe(false);
     expect(told).toEqual([EVERYTHING, EVERYTHING]);
   });
+
+  it('does not say that its lease was lost: nobody asks for it any more', async () => {
+    const { feed, leases } = await openWithLease();
+    feed.stop();
+    expect(leases).toEqual([true]);
+  });
 });
