@@ -15,8 +15,8 @@ export interface OpenedFeed {
   /** From now on probes are not sent; letting them go sends those that were held back, and every later one. */
   holdProbes(): void;
   letProbesGo(): void;
-  /** Sends those that are held back now, and goes on holding back. */
-  sendHeldProbes(): Promise<void>;
+  /** Takes those that are held back now out of the hands of `letProbesGo`; it returns what sends them. */
+  takeHeldProbes(): () => Promise<void>;
   heldProbes(): number;
   close(): Promise<void>;
 }
@@ -40,10 +40,12 @@ export function openFeed({ url, directUrl = url, leaseMs = 400, onSend, onProbe 
   let back = 0;
   let holding = false;
   let held: (() => Promise<unknown>)[] = [];
-  const sendHeldProbes = async () => {
-    const going = held;
+  const takeHeldProbes = () => {
+    const taken = held;
     held = [];
-    for (const go of going) await go();
+    return async () => {
+      for (const go of taken) await go();
+    };
   };
   const feed = new ChangeFeed({
     server: { url: directUrl },
@@ -72,9 +74,9 @@ export function openFeed({ url, directUrl = url, leaseMs = 400, onSend, onProbe 
     },
     letProbesGo() {
       holding = false;
-      void sendHeldProbes();
+      void takeHeldProbes()();
     },
-    sendHeldProbes,
+    takeHeldProbes,
     heldProbes: () => held.length,
     async close() {
       feed.stop();

@@ -32,8 +32,9 @@ export class Timeline<T> {
     return this.#versions.at(-1)?.value;
   }
 
-  changed(version: Version<T>): void {
+  changed(version: Version<T>): Version<T> {
     this.#versions.push(version);
+    return version;
   }
 
   /**

@@ -17,7 +17,7 @@ afterAll(() => database.drop());
 let opened: OpenedFeed;
 let since: number;
 beforeEach(async () => {
-  opened = openFeed({ url: database.url });
+  opened = openFeed({ url: database.url, leaseMs: 2_000 });
   expect(await opened.feed.start(10_000)).toBe(true);
   since = opened.feed.position ?? Number.NaN;
 });
@@ -30,6 +30,13 @@ const endConnection = () =>
     `select pg_terminate_backend(pid) from pg_stat_activity
      where application_name = 'key-service change feed' and datname = current_database()`,
   );
+
+/** Commits a change on a connection of its own. @returns the organisation */
+async function commitChange(): Promise<string> {
+  const organizationId = randomUUID();
+  await execute(database.url, 'select pg_notify($1, $2)', [CHANGES_CHANNEL, `organization changed ${organizationId}`]);
+  return organizationId;
+}
 
 describe('a ChangeFeed whose connection is lost', () => {
   it('has no lease from that moment, and tells of everything when it is lost and when it listens again', async () => {
@@ -76,15 +83,16 @@ describe('a ChangeFeed whose connection is lost', () => {
   });
 
   it('has no lease from a probe that was sent while it listened on the connection before', async () => {
-    const { feed, told, leases, holdProbes, letProbesGo, heldProbes, sendHeldProbes, probesBack } = opened;
+    const { feed, told, leases, holdProbes, letProbesGo, heldProbes, takeHeldProbes, probesBack } = opened;
     holdProbes();
     await expect.poll(heldProbes, SOON).toBeGreaterThan(0);
-    await endConnection();
-    await expect.poll(() => feed.position, SOON).toBeNull();
+    const sendOld = takeHeldProbes();
     const before = probesBack();
-    const ofBefore = sendHeldProbes();
-    await ofBefore;
+    await endConnection();
     await expect.poll(() => told.length, SOON).toBe(3);
+    await sendOld();
+    await commitChange();
+    await expect.poll(() => told.length, SOON).toBe(4);
     expect({ held: feed.holdsLease, back: probesBack() }).toEqual({ held: false, back: before });
     letProbesGo();
     await expect.poll(() => leases, SOON).toEqual([true, false, true]);
