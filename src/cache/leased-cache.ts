@@ -38,6 +38,8 @@ export interface CacheStatistics {
   evictions: number;
   entries: number;
   bytes: number;
+  /** Of which something is remembered. */
+  organizations: number;
 }
 
 /** lru-cache allocates its lists for so many at the start; nothing that is remembered is smaller. */
@@ -105,6 +107,7 @@ export class LeasedCache<V extends object> {
       evictions: this.#evictions,
       entries: this.#found.size + this.#absent.size,
       bytes: this.#found.calculatedSize,
+      organizations: this.#groups.size,
     };
   }
 
@@ -124,6 +127,8 @@ export class LeasedCache<V extends object> {
     } else {
       this.#absent.delete(key);
       this.#found.set(key, { value, group });
+      // One that is larger than all there is room for was not taken.
+      if (!this.#found.has(key)) this.#leave(group);
     }
   }
 

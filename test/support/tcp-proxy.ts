@@ -11,6 +11,8 @@ export interface TcpProxy {
   stall(): void;
   /** Everything works again; connections that were stalled stay dead. */
   restore(): void;
+  /** Everything works again; connections that were stalled go on where they were. */
+  resume(): void;
   close(): Promise<void>;
 }
 
@@ -69,6 +71,15 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
     },
     restore() {
       state = 'open';
+    },
+    resume() {
+      const wasStalled = state === 'stalled';
+      state = 'open';
+      if (!wasStalled) return;
+      for (const { client, upstream } of pairs) {
+        client.pipe(upstream);
+        upstream.pipe(client);
+      }
     },
     close() {
       breakAll();

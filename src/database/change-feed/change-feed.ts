@@ -131,6 +131,8 @@ export class ChangeFeed implements Changes {
 
   stop(): void {
     clearInterval(this.#timer);
+    // Giving up a lease is no loss that anybody has to be told of.
+    this.#told = false;
     this.#listener.end();
     this.#lease.end();
   }

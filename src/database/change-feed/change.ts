@@ -12,16 +12,22 @@ export function keyHashOf(sha256: Buffer): string {
   return sha256.toString('latin1');
 }
 
+const API_KEY = /^api-key (created|changed|revoked) ([A-Za-z0-9+/]{43}=)$/;
+const ORGANIZATION = /^organization changed ([0-9a-f-]{36})$/;
+
 /** Reads a notification. One that is not understood, a later version's perhaps, may mean anything: everything changed. */
 export function parseChange(payload: string): Change {
-  const [subject, verb, name] = payload.split(' ');
-  if (subject === 'api-key' && name !== undefined && (verb === 'created' || verb === 'changed' || verb === 'revoked')) {
-    return { kind: `api-key-${verb}`, keyHash: keyHashOf(Buffer.from(name, 'base64')) };
+  const [, verb, hash] = API_KEY.exec(payload) ?? [];
+  if (hash !== undefined) {
+    return {
+      kind: `api-key-${verb as 'created' | 'changed' | 'revoked'}`,
+      keyHash: keyHashOf(Buffer.from(hash, 'base64')),
+    };
   }
-  if (subject === 'organization' && verb === 'changed' && name !== undefined) {
-    return { kind: 'organization-changed', organizationId: name };
-  }
-  return { kind: 'everything-changed' };
+  const [, organizationId] = ORGANIZATION.exec(payload) ?? [];
+  return organizationId === undefined
+    ? { kind: 'everything-changed' }
+    : { kind: 'organization-changed', organizationId };
 }
 
 /** The name by which memory knows what changed; null when that is everything. */

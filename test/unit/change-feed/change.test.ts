@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { hashKeyText } from '../../../src/api-keys/key-format.ts';
+import { keyHashOf, parseChange, subjectOf } from '../../../src/database/change-feed/change.ts';
+
+const HASH = createHash('sha256').update('somebody').digest();
+const NAME = HASH.toString('base64');
+const ORGANIZATION = '018f4e3c-0000-7000-8000-00000000000a';
+
+describe('a change, as it is announced', () => {
+  it.each(['created', 'changed', 'revoked'])('is of an API key that was %s, known by its hash', (verb) => {
+    const change = parseChange(`api-key ${verb} ${NAME}`);
+    expect(change).toEqual({ kind: `api-key-${verb}`, keyHash: keyHashOf(HASH) });
+    expect(subjectOf(change)).toBe(keyHashOf(HASH));
+  });
+
+  it('names an API key as a validation of it does, whatever bytes its hash has', () => {
+    fc.assert(
+      fc.property(fc.string(), (key) => {
+        const name = createHash('sha256').update(key).digest('base64');
+        expect(subjectOf(parseChange(`api-key revoked ${name}`))).toBe(hashKeyText(key));
+      }),
+    );
+  });
+
+  it('is of an organisation, known by its id', () => {
+    const change = parseChange(`organization changed ${ORGANIZATION}`);
+    expect(change).toEqual({ kind: 'organization-changed', organizationId: ORGANIZATION });
+    expect(subjectOf(change)).toBe(ORGANIZATION);
+  });
+
+  it('is of everything', () => {
+    const change = parseChange('everything changed');
+    expect(change).toEqual({ kind: 'everything-changed' });
+    expect(subjectOf(change)).toBeNull();
+  });
+
+  it.each([
+    '',
+    ' ',
+    'api-key',
+    'api-key revoked',
+    'api-key revoked ',
+    `api-key rotated ${NAME}`,
+    `api-key  revoked ${NAME}`,
+    `API-KEY revoked ${NAME}`,
+    `api-key revoked ${NAME.slice(0, -4)}`,
+    `api-key revoked ${NAME} ${NAME}`,
+    `api-key revoked ${HASH.toString('hex')}`,
+    'api-key revoked \u0000',
+    'organization changed',
+    'organization changed ',
+    `organization removed ${ORGANIZATION}`,
+    `organization changed ${ORGANIZATION} openai`,
+    `organizations changed ${ORGANIZATION}`,
+    `workspace changed ${ORGANIZATION}`,
+    '{"kind":"api-key-revoked"}',
+  ])('is one of everything when it is not understood: %j', (payload) => {
+    expect(parseChange(payload)).toEqual({ kind: 'everything-changed' });
+  });
+
+  it('is one of everything for any other text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (payload) => {
+        expect(parseChange(payload)).toEqual({ kind: 'everything-changed' });
+      }),
+    );
+  });
+});
