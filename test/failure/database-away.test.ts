@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { newOrganization } from '../support/client.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -10,9 +11,11 @@ const OTHER_LIMIT_MS = 2_000;
 let proxy: TcpProxy;
 let service: TestService;
 let key: string;
+const LEASE_MS = 200;
 const org = newOrganization();
 beforeAll(async () => {
   service = await startService({
+    environment: { CACHE_LEASE_MS: String(LEASE_MS) },
     async leadDatabase(url) {
       proxy = await startTcpProxy(url);
       return proxy.through(url);
@@ -61,8 +64,9 @@ describe.each([
   ['refuses connections', () => proxy.cut()],
   ['answers nothing any more on connections that look alive', () => proxy.stall()],
 ] as const)('While the database %s', (_, takeAway) => {
-  it('a validation is a 503 within a second, and never a 401', async () => {
+  it('a validation is a 503 within a second as soon as the lease is over, and never a 401', async () => {
     takeAway();
+    await sleep(LEASE_MS);
     const validations = await Promise.all(Array.from({ length: 30 }, () => timed(service.asHolder(key, '/validate'))));
     for (const { answer, tookMs } of validations) {
       expect(answer.status).toBe(503);

@@ -26,6 +26,8 @@ interface Options {
   monitor?: ErrorMonitor;
   /** Leads the service to its database another way, through a proxy say. */
   leadDatabase?: (url: string) => Promise<string>;
+  /** Another replica of this one: on the same database, with the same keys. Stopped before it. */
+  beside?: Pick<TestService, 'databaseUrl' | 'environment'>;
 }
 
 /** Everything works with Express's own way of giving prototypes too; CI runs the tests both ways. */
@@ -36,15 +38,17 @@ export async function startService({
   environment = {},
   monitor = noErrorMonitor,
   leadDatabase = async (url) => url,
+  beside,
 }: Options = {}): Promise<TestService> {
-  const database = await createTestDatabase();
+  const database =
+    beside === undefined ? await createTestDatabase() : { url: beside.databaseUrl, drop: () => Promise.resolve() };
   const variables = {
     NODE_ENV: 'test',
     HOST: '127.0.0.1',
     PORT: '0',
     KEY_SERVICE_DATABASE_URL: await leadDatabase(database.url),
     KEY_SERVICE_API_KEY: SERVICE_KEY,
-    ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+    ENCRYPTION_KEY: beside?.environment['ENCRYPTION_KEY'] ?? randomBytes(32).toString('hex'),
     USAGE_FLUSH_MS: '50',
     ...environment,
   };

@@ -9,15 +9,31 @@ export interface TcpProxy {
   cut(): void;
   /** Connections stay open and nothing moves any more, in new ones either. */
   stall(): void;
+  /** Stalls from the first time that the client says this text. */
+  stallAt(text: string): void;
+  /** Everything takes so much longer, each way, on connections that are open and on new ones. 0: no longer. */
+  delay(ms: number): void;
   /** Everything works again; connections that were stalled stay dead. */
   restore(): void;
+  /** New connections lead to another server; open ones stay where they are. */
+  leadTo(url: string): void;
+  /** Told of all that clients send. */
+  onSent: ((bytes: Buffer) => void) | undefined;
   close(): Promise<void>;
 }
 
+interface Pair {
+  client: Socket;
+  upstream: Socket;
+  stalled: boolean;
+}
+
 export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
-  const target = new URL(targetUrl);
-  const pairs = new Set<{ client: Socket; upstream: Socket }>();
+  let target = new URL(targetUrl);
+  const pairs = new Set<Pair>();
   let state: 'open' | 'cut' | 'stalled' = 'open';
+  let stallText: string | undefined;
+  let delayMs = 0;
 
   const server = createServer((client) => {
     client.on('error', () => {});
@@ -26,7 +42,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       return;
     }
     const upstream = connect(Number(target.port || 5432), target.hostname);
-    const pair = { client, upstream };
+    const pair = { client, upstream, stalled: state === 'stalled' };
     pairs.add(pair);
     upstream.on('error', () => client.destroy());
     client.on('close', () => {
@@ -34,9 +50,14 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       pairs.delete(pair);
     });
     upstream.on('close', () => client.destroy());
-    if (state === 'stalled') return;
-    client.pipe(upstream);
-    upstream.pipe(client);
+    const toUpstream = inOrder((bytes) => pair.stalled || upstream.destroyed || upstream.write(bytes));
+    const toClient = inOrder((bytes) => pair.stalled || client.destroyed || client.write(bytes));
+    client.on('data', (bytes) => {
+      if (stallText !== undefined && bytes.includes(stallText)) stall();
+      if (!pair.stalled) proxy.onSent?.(bytes);
+      toUpstream(bytes, delayMs);
+    });
+    upstream.on('data', (bytes) => toClient(bytes, delayMs));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -47,9 +68,14 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       upstream.destroy();
     }
   };
+  const stall = () => {
+    state = 'stalled';
+    for (const pair of pairs) pair.stalled = true;
+  };
 
-  return {
+  const proxy: TcpProxy = {
     port,
+    onSent: undefined,
     through(url) {
       const led = new URL(url);
       led.hostname = '127.0.0.1';
@@ -60,19 +86,40 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       state = 'cut';
       breakAll();
     },
-    stall() {
-      state = 'stalled';
-      for (const { client, upstream } of pairs) {
-        client.unpipe(upstream).pause();
-        upstream.unpipe(client).pause();
-      }
+    stall,
+    stallAt(text) {
+      stallText = text;
+    },
+    delay(ms) {
+      delayMs = ms;
     },
     restore() {
       state = 'open';
+      stallText = undefined;
+      delayMs = 0;
+    },
+    leadTo(url) {
+      target = new URL(url);
     },
     close() {
       breakAll();
       return new Promise((resolve) => server.close(() => resolve()));
     },
+  };
+  return proxy;
+}
+
+/** Passes on what it is given after a delay that may change, and never lets the later overtake the earlier. */
+function inOrder(pass: (bytes: Buffer) => void): (bytes: Buffer, delayMs: number) => void {
+  const waiting: { bytes: Buffer; dueMs: number }[] = [];
+  const passDue = () => {
+    while (waiting[0] !== undefined && waiting[0].dueMs <= performance.now()) pass(waiting.shift()?.bytes as Buffer);
+    if (waiting[0] !== undefined) setTimeout(passDue, waiting[0].dueMs - performance.now());
+  };
+  return (bytes, delayMs) => {
+    if (delayMs === 0 && waiting.length === 0) return pass(bytes);
+    const dueMs = Math.max(performance.now() + delayMs, waiting.at(-1)?.dueMs ?? 0);
+    waiting.push({ bytes, dueMs });
+    if (waiting.length === 1) setTimeout(passDue, delayMs);
   };
 }
