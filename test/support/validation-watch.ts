@@ -1,9 +1,10 @@
 import type { Client } from './client.ts';
+import { timed } from './stopwatch.ts';
 
 /** One validation that was asked for, by this process's monotonic clock. */
 export interface SeenValidation {
   beganMs: number;
-  /** Without the time in which this process was not given a processor: a busy machine is not what is measured. */
+  /** See stopwatch.ts. */
   tookMs: number;
   status: number;
   code: string | undefined;
@@ -19,12 +20,10 @@ export interface ValidationWatch {
 export function watchValidations(client: Pick<Client, 'asHolder'>, key: string, everyMs = 20): ValidationWatch {
   const seen: SeenValidation[] = [];
   const asked: Promise<void>[] = [];
-  const heart = startHeartbeat();
   const ask = async () => {
-    const [beganMs, lostMs] = [performance.now(), heart.lostMs()];
-    const { status, body } = await client.asHolder(key, '/validate');
-    const tookMs = performance.now() - beganMs - (heart.lostMs() - lostMs);
-    seen.push({ beganMs, tookMs, status, code: body.code });
+    const beganMs = performance.now();
+    const { answer, tookMs } = await timed(() => client.asHolder(key, '/validate'));
+    seen.push({ beganMs, tookMs, status: answer.status, code: answer.body.code });
   };
   const timer = setInterval(() => asked.push(ask()), everyMs);
   return {
@@ -32,24 +31,9 @@ export function watchValidations(client: Pick<Client, 'asHolder'>, key: string, 
     async stop() {
       clearInterval(timer);
       await Promise.all(asked);
-      heart.stop();
       return seen.toSorted((a, b) => a.beganMs - b.beganMs);
     },
   };
-}
-
-const BEAT_MS = 10;
-
-/** Tells for how long this process has stood still so far. */
-function startHeartbeat() {
-  let lostMs = 0;
-  let lastMs = performance.now();
-  const sinceLastBeat = () => Math.max(0, performance.now() - lastMs - BEAT_MS);
-  const timer = setInterval(() => {
-    lostMs += sinceLastBeat();
-    lastMs = performance.now();
-  }, BEAT_MS);
-  return { lostMs: () => lostMs + sinceLastBeat(), stop: () => clearInterval(timer) };
 }
 
 /** Those that were accepted though they began after this instant. */
