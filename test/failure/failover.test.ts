@@ -46,6 +46,34 @@ afterAll(async () => {
 
 const leases = () => Promise.all(replicas.map(async (replica) => (await memoryOf(replica)).leaseHeld));
 
+describe('An address that leads to a standby by mistake', () => {
+  it('never makes a revoked key good again, however far the standby is behind', async () => {
+    const [one, two] = replicas as [(typeof replicas)[number], (typeof replicas)[number]];
+    const doomed = await one.issueKey(org);
+    await warm(one, doomed.key);
+    await expect
+      .poll(() => execute(standby.url, 'select 1 from key_service.api_keys where id = $1', [doomed.id]))
+      .toHaveLength(1);
+    await execute(standby.url, 'select pg_wal_replay_pause()');
+    const { status } = await two.asService('DELETE', `/internal/api-keys/${doomed.id}?clerkOrgId=${org}`);
+    expect(status).toBe(200);
+    const answeredMs = performance.now();
+    address.cut();
+    address.leadTo(standby.url);
+    address.restore();
+    const watch = watchValidations(one, doomed.key);
+    await sleep(LEASE_MS * 4);
+    const seen = await watch.stop();
+    await execute(standby.url, 'select pg_wal_replay_resume()');
+    address.cut();
+    address.leadTo(primary.url);
+    address.restore();
+    await expect.poll(() => isBackToNormal(one, []), { timeout: 15_000 }).toBe(true);
+    expect(acceptedAfter(seen, answeredMs + LEASE_MS)).toEqual([]);
+    expect(answersOf(seen)).toEqual(['503 database_unavailable']);
+  });
+});
+
 describe('A failover to a synchronous standby', () => {
   it('loses no answered revocation, gives no lease to the standby before its promotion, and needs no restart', async () => {
     const [one, two] = replicas as [(typeof replicas)[number], (typeof replicas)[number]];
