@@ -56,11 +56,18 @@ module.exports = {
       to: { path: '^src/(api-keys|provider-keys|service-keys|health|data-keys|organizations|clerk)/' },
     },
     {
-      name: 'one-place-joins',
-      comment: 'compose.ts is used by start.ts, start.ts by main.ts.',
+      name: 'workers-know-no-feature',
+      comment: 'Processes are kept alive there; what they do is not its business.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(main|start|compose)\\.ts$' },
-      to: { path: '^src/(main|start|compose)\\.ts$' },
+      from: { path: '^src/workers/' },
+      to: { path: '^src/', pathNot: '^src/(workers/|observability/|time-limit\\.ts)' },
+    },
+    {
+      name: 'one-place-joins',
+      comment: 'compose.ts is used by start.ts, that by start-workers.ts, both by main.ts.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(main|start|start-workers|compose)\\.ts$' },
+      to: { path: '^src/(main|start|start-workers|compose)\\.ts$' },
     },
     {
       name: 'the-service-needs-no-workshop',

@@ -17,7 +17,12 @@ export default defineConfig({
       provider: 'v8',
       include: ['src/**'],
       // Run as processes of their own (test/process), which the coverage of this one cannot see.
-      exclude: ['src/main.ts', 'src/cli/main.ts'],
+      exclude: [
+        'src/main.ts',
+        'src/start-workers.ts',
+        'src/workers/{forked-worker,handed-over,worker,workers}.ts',
+        'src/cli/main.ts',
+      ],
       reporter: ['text-summary', 'html'],
       thresholds: {
         lines: 90,

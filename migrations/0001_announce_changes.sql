@@ -60,4 +60,14 @@ CREATE TRIGGER "announce_truncate" AFTER TRUNCATE ON "key_service"."provider_key
 CREATE TRIGGER "announce_truncate" AFTER TRUNCATE ON "key_service"."provider_key_versions"
 	FOR EACH STATEMENT EXECUTE FUNCTION "key_service"."announce_everything"();--> statement-breakpoint
 CREATE TRIGGER "announce_truncate" AFTER TRUNCATE ON "key_service"."organizations"
-	FOR EACH STATEMENT EXECUTE FUNCTION "key_service"."announce_everything"();
+	FOR EACH STATEMENT EXECUTE FUNCTION "key_service"."announce_everything"();--> statement-breakpoint
+-- Also for what logical replication writes here.
+ALTER TABLE "key_service"."api_keys" ENABLE ALWAYS TRIGGER "announce";--> statement-breakpoint
+ALTER TABLE "key_service"."organizations" ENABLE ALWAYS TRIGGER "announce";--> statement-breakpoint
+ALTER TABLE "key_service"."provider_keys" ENABLE ALWAYS TRIGGER "announce";--> statement-breakpoint
+ALTER TABLE "key_service"."provider_key_versions" ENABLE ALWAYS TRIGGER "announce";--> statement-breakpoint
+ALTER TABLE "key_service"."data_keys" ENABLE ALWAYS TRIGGER "announce";--> statement-breakpoint
+ALTER TABLE "key_service"."api_keys" ENABLE ALWAYS TRIGGER "announce_truncate";--> statement-breakpoint
+ALTER TABLE "key_service"."provider_keys" ENABLE ALWAYS TRIGGER "announce_truncate";--> statement-breakpoint
+ALTER TABLE "key_service"."provider_key_versions" ENABLE ALWAYS TRIGGER "announce_truncate";--> statement-breakpoint
+ALTER TABLE "key_service"."organizations" ENABLE ALWAYS TRIGGER "announce_truncate";

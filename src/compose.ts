@@ -22,6 +22,7 @@ import { describeError } from './observability/describe-error.ts';
 import type { ErrorMonitor } from './observability/error-monitor.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
+import { RequestLog } from './observability/request-log.ts';
 import { requestReporter } from './observability/request-reporter.ts';
 import { providerKeyEndpoints } from './provider-keys/endpoints.ts';
 import { ProviderKeys } from './provider-keys/provider-keys.ts';
@@ -147,7 +148,7 @@ export function compose({
   });
   const service = serviceAuthentication(secrets.serviceKeys);
   const client = clientAuthentication(validation);
-  const report = requestReporter(logger, metrics, monitor);
+  const report = requestReporter(new RequestLog(logger, config.logSampleValidations), metrics, monitor);
 
   const app = createApp({
     endpoints: [

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { weakness } from './encryption/weak-key.ts';
 
@@ -11,10 +12,14 @@ export interface Config {
   /** Where a copy of docs/errors.md can be read; the start of every problem's `type`. */
   errorDocsUrl: string;
   logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** One in so many good validations has a line in the log; 0: none. */
+  logSampleValidations: number;
   /** null: no metrics server. */
   metrics: { host: string; port: number } | null;
   database: { poolMax: number };
   cache: { leaseMs: number; maxBytes: number };
+  /** Processes that serve; 1 is this process alone. */
+  workers: number;
   clerk: { apiUrl: string | null; timeoutMs: number; staleMaxMs: number };
   usageFlushMs: number;
 }
@@ -54,6 +59,7 @@ const SMALLEST_CACHE_BYTES = MEBIBYTE;
 const LARGEST_CACHE_BYTES = 64 * 1024 * MEBIBYTE;
 /** setTimeout's own limit (2^31 - 1 ms); anything longer would fire at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
+const MOST_WORKERS = 256;
 
 const milliseconds = () => whole(1, LONGEST_TIMER_MS);
 /** 0 lets the system choose, for tests. */
@@ -112,6 +118,7 @@ const variables = z.object({
   METRICS_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port().optional(),
   LOG_LEVEL: oneOf('debug', 'info', 'warn', 'error', 'silent').default('info'),
+  LOG_SAMPLE_VALIDATIONS: whole(0, 1_000_000_000).prefault('1000'),
   DOCS_ENABLED: oneOf('true', 'false').default('true'),
   ERROR_DOCS_URL: url(['https:', 'http:']).default('https://key-service.example/errors'),
   API_KEY_PREFIX: z
@@ -121,6 +128,7 @@ const variables = z.object({
   DATABASE_POOL_MAX: whole(2, 1_000).prefault('10'),
   CACHE_LEASE_MS: whole(SHORTEST_LEASE_MS, LONGEST_LEASE_MS).prefault('2000'),
   CACHE_MAX_BYTES: whole(SMALLEST_CACHE_BYTES, LARGEST_CACHE_BYTES).prefault(String(128 * MEBIBYTE)),
+  KEY_SERVICE_WORKERS: workers().prefault('1'),
   USAGE_FLUSH_MS: milliseconds().prefault('5000'),
 });
 type Variables = z.output<typeof variables>;
@@ -155,9 +163,11 @@ function toConfig(v: Variables): Config {
     docsEnabled: v.DOCS_ENABLED === 'true',
     errorDocsUrl: v.ERROR_DOCS_URL,
     logLevel: v.LOG_LEVEL,
+    logSampleValidations: v.LOG_SAMPLE_VALIDATIONS,
     metrics: v.METRICS_PORT === undefined ? null : { host: v.METRICS_HOST, port: v.METRICS_PORT },
     database: { poolMax: v.DATABASE_POOL_MAX },
     cache: { leaseMs: v.CACHE_LEASE_MS, maxBytes: v.CACHE_MAX_BYTES },
+    workers: v.KEY_SERVICE_WORKERS,
     clerk: { apiUrl: v.CLERK_API_URL ?? null, timeoutMs: v.CLERK_TIMEOUT_MS, staleMaxMs: v.CLERK_STALE_MAX_MS },
     usageFlushMs: v.USAGE_FLUSH_MS,
   };
@@ -223,6 +233,16 @@ function whole(min: number, max: number) {
     .regex(/^\d{1,15}$/, error)
     .transform(Number)
     .refine((value) => value >= min && value <= max, error);
+}
+
+/** `auto` is one for every core that this process may use. */
+function workers() {
+  const error = `must be a whole number from 1 to ${MOST_WORKERS}, or auto`;
+  return z
+    .string()
+    .regex(/^(auto|\d{1,15})$/, error)
+    .transform((value) => (value === 'auto' ? Math.min(availableParallelism(), MOST_WORKERS) : Number(value)))
+    .refine((value) => value >= 1 && value <= MOST_WORKERS, error);
 }
 
 function trimmed(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

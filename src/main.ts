@@ -6,15 +6,23 @@ import { DatabaseUnreachable } from './database/reach.ts';
 import { describeError } from './observability/describe-error.ts';
 import { type ErrorMonitor, noErrorMonitor } from './observability/error-monitor.ts';
 import { createLogger } from './observability/logger.ts';
-import { PortUnavailable, type RunningService, start } from './start.ts';
+import { PortUnavailable, start } from './start.ts';
+import { startWorkers } from './start-workers.ts';
+import { WorkerStartFailed } from './workers/forked-worker.ts';
+import type { StartFailure } from './workers/messages.ts';
+import { workerDuties } from './workers/worker.ts';
+import { Workers } from './workers/workers.ts';
 
 /** What an orchestrator usually waits before it kills. */
 const STOP_LIMIT_MS = 10_000;
 
 const { config, secrets } = readConfigurationOrExit();
-const logger = createLogger(config);
-const monitor = await openErrorMonitor(secrets.sentryDsn);
-let service: RunningService | undefined;
+// This process is the whole service, or the primary of its workers, or one of these.
+const worker = workerDuties();
+const isPrimary = worker === null && config.workers > 1;
+const logger = createLogger(config, process.stdout, worker === null ? {} : { worker: worker.id });
+const monitor = isPrimary ? noErrorMonitor : await openErrorMonitor(secrets.sentryDsn);
+let service: { stop(): Promise<void> } | undefined;
 
 // The library leaves signals to us: it would exit at a second one, and npm passes on a Ctrl-C that the terminal has sent
 // to every process already.
@@ -30,25 +38,56 @@ const grace = closeWithGrace({ delay: STOP_LIMIT_MS, logger: false, skip: [...SI
   logger.info('stopped');
 });
 let stopping = false;
-for (const signal of SIGNALS) {
-  process.on(signal, () => {
-    if (stopping) return;
-    stopping = true;
-    grace.close();
-  });
-}
+const stop = () => {
+  if (stopping) return;
+  stopping = true;
+  grace.close();
+};
+for (const signal of SIGNALS) process.on(signal, stop);
+worker?.onAbandoned(stop);
 
 try {
-  service = await start({ config, secrets, logger, monitor });
+  await bringUp();
 } catch (error) {
-  if (isExpected(error)) {
-    logger.fatal({ reason: error.name }, error.message);
-  } else {
-    logger.fatal({ error: describeError(error) }, 'Key Service could not start');
-    monitor.report({ error: describeError(error) });
+  // Workers that a stop has ended before they were ready are no failure; it ends this process too.
+  if (!stopping) {
+    await giveUp(error);
+    process.exit(1);
   }
-  await monitor.close(STOP_LIMIT_MS);
-  process.exit(1);
+}
+
+async function bringUp(): Promise<void> {
+  if (isPrimary) {
+    const workers = new Workers(config.workers, logger);
+    service = workers; // a stop during the start has workers to stop
+    const port = await startWorkers(workers, { config, secrets, logger });
+    logger.info({ host: config.host, workers: config.workers, port }, 'Key Service is ready');
+  } else if (worker === null) {
+    const replica = await start({ config, secrets, logger, monitor });
+    service = replica;
+    logger.info({ host: config.host, port: replica.port }, 'Key Service is ready');
+  } else {
+    // The primary serves the metrics of all.
+    const replicaConfig = { ...config, metrics: null };
+    const replica = await start({ config: replicaConfig, secrets, logger, monitor, databaseIsPrepared: true });
+    service = replica;
+    worker.ready(replica.port, replica.metrics);
+  }
+}
+
+async function giveUp(error: unknown): Promise<void> {
+  stopping = true; // the primary sends its signal to a worker that has failed too
+  const { fields, message } = failureOf(error);
+  // One start, one fatal line: the primary's.
+  if (worker === null) logger.fatal(fields, message);
+  else await worker.failed({ fields, message });
+  if ('error' in fields && !(error instanceof WorkerStartFailed)) {
+    // The primary does nothing else that could fail in a way worth reporting, and does not load it for that.
+    const reporter = isPrimary ? await openErrorMonitor(secrets.sentryDsn) : monitor;
+    reporter.report({ error: fields.error });
+    await reporter.close(STOP_LIMIT_MS);
+  }
+  await service?.stop();
 }
 
 function readConfigurationOrExit() {
@@ -66,6 +105,12 @@ async function openErrorMonitor(dsn: string | null): Promise<ErrorMonitor> {
   if (dsn === null) return noErrorMonitor;
   const { sentryErrorMonitor } = await import('./observability/sentry.ts');
   return sentryErrorMonitor(dsn, config.environment);
+}
+
+function failureOf(error: unknown): StartFailure {
+  if (error instanceof WorkerStartFailed) return error.failure;
+  if (isExpected(error)) return { fields: { reason: error.name }, message: error.message };
+  return { fields: { error: describeError(error) }, message: 'Key Service could not start' };
 }
 
 /** Why a start fails through no fault of ours; these messages are written for the operator. */

@@ -1,16 +1,18 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
 import { compose, type Foundation } from './compose.ts';
 import type { ChangeFeed } from './database/change-feed/change-feed.ts';
-import { applyMigrations } from './database/migrations.ts';
-import { reachServers } from './database/reach.ts';
 import type { Logger } from './observability/logger.ts';
 import { metricsServer } from './observability/metrics-server.ts';
+import { prepareDatabase, reach } from './prepare-database.ts';
 
 export interface RunningService {
   /** Where it listens; the port is the one that was given when 0 was asked for. */
   port: number;
   metricsPort: number | null;
+  /** All that it counts. */
+  metrics: Registry;
   /** Finishes what is being answered, writes what is in memory, and lets go of everything. Within 10 s. */
   stop(): Promise<void>;
 }
@@ -32,19 +34,16 @@ const MONITOR_CLOSE_LIMIT_MS = 1_000;
  * Brings the service up in the order that makes its first answer true: database, migrations, master key, change feed, and
  * only then the port.
  *
- * @throws DatabaseUnreachable, MasterKeyMismatch, PortUnavailable
+ * @throws DatabaseUnreachable, MigrationsFailed, MasterKeyMismatch, PortUnavailable
  */
-export async function start(options: Omit<Foundation, 'servers'>): Promise<RunningService> {
-  const { config, secrets, logger } = options;
-  const servers = await reachServers(secrets, (reason) => logger.warn({ reason }, 'waiting for the database'));
-  // In development the database is on the same machine.
-  if (!servers.pool.encrypted && config.environment !== 'development') {
-    logger.warn('the database connection is not encrypted; sslmode in KEY_SERVICE_DATABASE_URL changes that');
-  }
-  const applied = await applyMigrations(servers.direct ?? servers.pool, () =>
-    logger.info('waiting for another replica to finish migrating'),
-  );
-  if (applied > 0) logger.info({ applied }, 'migrations applied');
+export async function start(
+  options: Omit<Foundation, 'servers'> & {
+    /** A worker's primary has migrated the database, and said what there was to say. */
+    databaseIsPrepared?: boolean;
+  },
+): Promise<RunningService> {
+  const { config, logger } = options;
+  const servers = await (options.databaseIsPrepared === true ? reach(options) : prepareDatabase(options));
 
   const service = compose({ ...options, servers });
   const metrics = config.metrics === null ? null : metricsServer(service.metrics.registry);
@@ -67,12 +66,11 @@ export async function start(options: Omit<Foundation, 'servers'>): Promise<Runni
     throw error;
   }
   for (const uses of service.lastUsed) uses.start(config.usageFlushMs);
-  const port = portOf(service.server);
-  logger.info({ host: config.host, port }, 'Key Service is ready');
 
   return {
-    port,
+    port: portOf(service.server),
     metricsPort: metrics === null ? null : portOf(metrics),
+    metrics: service.metrics.registry,
     async stop() {
       await service.drain.end(service.server, DRAIN_LIMIT_MS);
       await letGo();
@@ -96,7 +94,7 @@ async function followChanges(changeFeed: ChangeFeed | null, isPooled: boolean, l
   }
 }
 
-function listen(server: Server, port: number, host: string): Promise<void> {
+export function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const refuse = ({ code }: NodeJS.ErrnoException) =>
       reject(new PortUnavailable(`Key Service cannot listen on ${host}:${port} (${code}).`));

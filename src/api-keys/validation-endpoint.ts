@@ -45,7 +45,7 @@ export function validationEndpoint(keys: KeyValidation, client: Authentication<K
     request: { query: z.object({ scope: requiredScopes }) },
     responses: { 200: { description: 'It is good.', schema: validation } },
     handle(holder, { query }) {
-      const missing = firstMissingScope(holder.known.facts.scopes, query.scope ?? []);
+      const missing = firstMissingScope(holder.known.scopes, query.scope ?? []);
       if (missing !== null) throw new ServiceError('insufficient_scope', `This API key lacks the scope ${missing}.`);
       const answer = (membership: Membership) => ({ status: 200 as const, body: holder.known.answer(membership) });
       const membership = keys.membershipOf(holder);

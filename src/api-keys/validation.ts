@@ -10,7 +10,7 @@ import type { LastUsed } from '../usage/last-used.ts';
 import { type Refusal, refusalOf } from './api-key.ts';
 import { prepareFindForValidation } from './api-key-store.ts';
 import { hashKeyText, hasWrongChecksum } from './key-format.ts';
-import { KnownKey, sizeOfKnownKey } from './known-key.ts';
+import { KnownKey } from './known-key.ts';
 
 /** The outcome of a validation is data: why a key is refused is as ordinary an answer as that it is good. */
 export type Validation =
@@ -63,7 +63,7 @@ export class KeyValidation {
     this.cache = new LeasedCache({
       changes,
       maxBytes: cacheMaxBytes,
-      sizeOf: sizeOfKnownKey,
+      sizeOf: (key) => key.size,
       maxAbsent: UNKNOWN_KEYS_REMEMBERED,
     });
     const half = Math.ceil(lookUpsAtOnce / 2);
@@ -86,18 +86,17 @@ export class KeyValidation {
 
   /** Who the holder's organisation is to Clerk; never fails, never takes longer than Clerk's time limit. */
   membershipOf({ known }: KeyHolder): Membership | Promise<Membership> {
-    return this.#dependencies.membership(known.facts.clerkOrgId);
+    return this.#dependencies.membership(known.clerkOrgId);
   }
 
   #judge(origin: Origin, known: KnownKey | null): Validation {
     if (known === null) return UNKNOWN;
     const now = Date.now();
-    const { facts } = known;
-    const refusal = refusalOf(facts, now);
+    const refusal = refusalOf(known, now);
     if (refusal !== null) return { valid: false, refusal };
-    this.#dependencies.lastUsed.record(facts.id, now);
+    const { id: apiKeyId, organizationId } = known;
+    this.#dependencies.lastUsed.record(apiKeyId, now);
     const { requestId, address } = origin;
-    const { id: apiKeyId, organizationId } = facts;
     return { valid: true, holder: { kind: 'apiKey', requestId, address, apiKeyId, organizationId, known } };
   }
 

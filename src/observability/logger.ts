@@ -1,8 +1,13 @@
-import { type Logger as PinoLogger, pino } from 'pino';
+import { isatty } from 'node:tty';
+import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { Config } from '../config.ts';
 
 export type Logger = Pick<PinoLogger, 'info' | 'warn' | 'error' | 'fatal'>;
+
+const STANDARD_OUTPUT = 1;
+/** Kept for a reader that is slow, or a disk that is full; what comes after that is lost. */
+const KEPT_BYTES = 4 * 1024 * 1024;
 
 /**
  * One line per event: readable on a terminal, JSON elsewhere. Every field is named by whoever logs; requests, headers
@@ -10,26 +15,50 @@ export type Logger = Pick<PinoLogger, 'info' | 'warn' | 'error' | 'fatal'>;
  */
 export function createLogger(
   { logLevel }: Pick<Config, 'logLevel'>,
-  output: NodeJS.WritableStream & { isTTY?: boolean } = process.stdout,
+  output: DestinationStream = isatty(STANDARD_OUTPUT) ? terminal() : buffered(STANDARD_OUTPUT),
+  /** On every line. */
+  fields: Record<string, number> = {},
 ): Logger {
   const options = {
     level: logLevel,
-    base: { service: 'key-service' },
+    base: { service: 'key-service', ...fields },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  // A log that nobody reads any more, or a disk that is full, must not end the service; lines are lost until it is back.
-  output.on('error', () => {});
-  if (output.isTTY !== true) return pino(options, output);
-  return pino(
-    options,
-    pretty({
-      destination: output,
-      colorize: true,
-      singleLine: true,
-      errorLikeObjectKeys: [],
-      ignore: 'service,pid,hostname',
-      translateTime: 'SYS:HH:MM:ss.l',
-    }),
-  );
+  return pino(options, output);
+}
+
+function terminal(): DestinationStream {
+  // A terminal that is gone must not end the service.
+  process.stdout.on('error', () => {});
+  return pretty({
+    destination: process.stdout,
+    colorize: true,
+    singleLine: true,
+    errorLikeObjectKeys: [],
+    ignore: 'service,pid,hostname',
+    translateTime: 'SYS:HH:MM:ss.l',
+  });
+}
+
+/**
+ * Lines are written beside the requests that they tell of: none waits for a system call or for a slow reader. pino writes
+ * what is left when the process exits, however it does.
+ */
+function buffered(fd: number): DestinationStream {
+  const destination = pino.destination({ dest: fd, sync: false, maxLength: KEPT_BYTES });
+  // A log that nobody reads any more, or a disk that is full, must not end the service; nor keep it from ending, which
+  // the last flush would: it tries until it succeeds.
+  let writable = true;
+  destination.on('error', () => {
+    writable = false;
+  });
+  destination.on('write', () => {
+    writable = true;
+  });
+  const flushSync = destination.flushSync.bind(destination);
+  destination.flushSync = () => {
+    if (writable) flushSync();
+  };
+  return destination;
 }

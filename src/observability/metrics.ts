@@ -48,6 +48,7 @@ export class Metrics {
   readonly clerkBreakerOpen = new Gauge({
     name: 'key_service_clerk_breaker_open',
     help: '1 while Clerk is failing and is left alone',
+    aggregator: 'max', // of several workers
     registers: [this.registry],
   });
   readonly unreadableSecrets = new Counter({
@@ -87,7 +88,8 @@ export class Metrics {
   watchLease(isHeld: () => boolean): void {
     new Gauge({
       name: 'key_service_change_feed_lease_held',
-      help: '1 while this replica may answer from memory',
+      help: '1 while this replica may answer from memory; of workers, while all may',
+      aggregator: 'min',
       registers: [this.registry],
       collect() {
         this.set(isHeld() ? 1 : 0);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type BuiltService, productionEnvironment, startBuiltService } from '../support/built-service.ts';
 import { newOrganization, SERVICE_KEY } from '../support/client.ts';
 import { execute } from '../support/database-server.ts';
+import { slowRequest } from '../support/slow-request.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 
 let database: TestDatabase;
@@ -20,33 +21,9 @@ afterEach(async () => {
   await database.drop();
 });
 
-/** A request that the service has seen, and whose body is still on its way: in flight for as long as the test wants. */
-async function slowRequest(clerkOrgId = newOrganization()) {
-  const sent = request({
-    host: '127.0.0.1',
-    port: service.port,
-    method: 'POST',
-    path: '/internal/api-keys',
-    headers: {
-      'X-Service-Key': SERVICE_KEY,
-      'Content-Type': 'application/json',
-      'Transfer-Encoding': 'chunked',
-      Expect: '100-continue',
-    },
-  });
-  const answered = once(sent, 'response').then(([response]) => {
-    response.resume();
-    return response.statusCode;
-  });
-  answered.catch(() => {}); // for the tests in which it never is
-  sent.flushHeaders();
-  await once(sent, 'continue');
-  return { finish: () => sent.end(JSON.stringify({ clerkOrgId })), answered };
-}
-
 describe('SIGTERM', () => {
   it('finishes what is in flight, asks new connections to close, and ends with 0', async () => {
-    const slow = await slowRequest();
+    const slow = await slowRequest(service.port);
     const ended = service.end('SIGTERM');
     await expect.poll(() => service.output()).toContain('"msg":"stopping"');
     const late = await service.request('GET', '/health');
@@ -81,7 +58,7 @@ describe('SIGTERM', () => {
   });
 
   it('ends within ten seconds though a request never does', async () => {
-    await slowRequest();
+    await slowRequest(service.port);
     const began = performance.now();
     expect((await service.end('SIGTERM')).code).toBe(0);
     expect(performance.now() - began).toBeLessThan(10_000);
@@ -118,7 +95,7 @@ describe('SIGTERM', () => {
 
 describe('A second signal', () => {
   it('changes nothing: Ctrl-C arrives once from the terminal and once from npm', async () => {
-    const slow = await slowRequest();
+    const slow = await slowRequest(service.port);
     service.process.kill('SIGINT');
     await expect.poll(() => service.output()).toContain('"msg":"stopping"');
     const ended = service.end('SIGINT');

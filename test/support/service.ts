@@ -50,6 +50,7 @@ export async function startService({
     KEY_SERVICE_API_KEY: SERVICE_KEY,
     ENCRYPTION_KEY: beside?.environment['ENCRYPTION_KEY'] ?? randomBytes(32).toString('hex'),
     USAGE_FLUSH_MS: '50',
+    LOG_SAMPLE_VALIDATIONS: '1',
     ...environment,
   };
   const logLines: Record<string, unknown>[] = [];

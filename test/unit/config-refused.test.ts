@@ -26,6 +26,8 @@ describe('an invalid variable', () => {
     ['CACHE_LEASE_MS', ['0', '99', '60001', 'long']],
     ['CACHE_MAX_BYTES', ['0', '1048575', '128MiB']],
     ['KEY_SERVICE_DIRECT_DATABASE_URL', ['mysql://x', 'nowhere', 'postgresql://h/d?sslmode=maybe']],
+    ['LOG_SAMPLE_VALIDATIONS', ['-1', '0.5', '1000000001', 'all']],
+    ['KEY_SERVICE_WORKERS', ['0', '-1', '257', '2.5', '1e2', 'AUTO', 'all', 'auto 2', '99999999999999999999']],
   ])('is refused by its name, with one problem: %s', (name, values) => {
     for (const value of values) {
       const problems = problemsOf({ ...PRODUCTION, [name]: value });
@@ -40,6 +42,8 @@ describe('an invalid variable', () => {
     ['DATABASE_POOL_MAX', ['2', '1000']],
     ['CACHE_LEASE_MS', ['100', '60000']],
     ['CACHE_MAX_BYTES', ['1048576']],
+    ['LOG_SAMPLE_VALIDATIONS', ['0', '1', '1000000000']],
+    ['KEY_SERVICE_WORKERS', ['1', '256', 'auto']],
     ['API_KEY_PREFIX', ['a', 'ks2', 'a'.repeat(16)]],
     ['LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']],
     ['KEY_SERVICE_DATABASE_URL', [DATABASE_URL, DATABASE_URL.replace('postgresql', 'postgres')]],
@@ -147,7 +151,7 @@ describe('the message about a bad configuration', () => {
     ],
     ...['CLERK_SECRET_KEY', 'CLERK_API_URL', 'CLERK_TIMEOUT_MS', 'CLERK_STALE_MAX_MS', 'SENTRY_DSN', 'HOST', 'PORT'],
     ...['METRICS_HOST', 'METRICS_PORT', 'LOG_LEVEL', 'DOCS_ENABLED', 'ERROR_DOCS_URL', 'API_KEY_PREFIX'],
-    ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS'],
+    ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS', 'LOG_SAMPLE_VALIDATIONS'],
   ];
   const environments = fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] });
 

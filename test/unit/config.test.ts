@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { databaseSecrets, loadConfig } from '../../src/config.ts';
@@ -13,7 +14,9 @@ describe('a good configuration', () => {
       apiKeyPrefix: 'ks',
       docsEnabled: true,
       logLevel: 'info',
+      logSampleValidations: 1_000,
       metrics: null,
+      workers: 1,
       clerk: { apiUrl: null, timeoutMs: 800, staleMaxMs: 3_600_000 },
       cache: { leaseMs: 2_000, maxBytes: 134_217_728 },
     });
@@ -45,6 +48,7 @@ describe('a good configuration', () => {
       METRICS_HOST: '0.0.0.0',
       METRICS_PORT: '9100',
       LOG_LEVEL: 'warn',
+      LOG_SAMPLE_VALIDATIONS: '0',
       DOCS_ENABLED: 'false',
       API_KEY_PREFIX: 'acme',
     });
@@ -54,6 +58,7 @@ describe('a good configuration', () => {
       apiKeyPrefix: 'acme',
       docsEnabled: false,
       logLevel: 'warn',
+      logSampleValidations: 0,
       metrics: { host: '0.0.0.0', port: 9100 },
       clerk: { apiUrl: 'http://127.0.0.1:9', timeoutMs: 200, staleMaxMs: 1_000 },
     });
@@ -69,6 +74,11 @@ describe('a good configuration', () => {
       host: '127.0.0.1',
       port: 9100,
     });
+  });
+
+  it('has as many workers as it is told, or as there are cores for it', () => {
+    const workers = (value: string) => loadConfig({ ...PRODUCTION, KEY_SERVICE_WORKERS: value }).config.workers;
+    expect([workers('1'), workers('8'), workers('auto')]).toEqual([1, 8, availableParallelism()]);
   });
 
   it('takes white space around a value for no part of it', () => {

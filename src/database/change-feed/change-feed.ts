@@ -10,6 +10,8 @@ const PROBES_PER_LEASE = 4;
 /** So many leases after it was committed, a probe that has not come back will not. */
 const DEAF_AFTER_LEASES = 3;
 
+const NONCE_BYTES = 16;
+
 interface Probe {
   sentAt: Instant;
   /** How many probes ago it was committed; null while it is not known to be. */
@@ -69,7 +71,6 @@ export class ChangeFeed implements Changes {
   readonly #subscribers: ((change: Change) => void)[] = [];
   /** The probes on their way, by payload. */
   readonly #probes = new Map<string, Probe>();
-  #probesSent = 0;
   #timer: NodeJS.Timeout | undefined;
   #told = false;
   #firstLease: (() => void) | undefined;
@@ -150,8 +151,8 @@ export class ChangeFeed implements Changes {
   }
 
   async #probe(): Promise<void> {
-    this.#probesSent += 1;
-    const payload = String(this.#probesSent);
+    // Anyone who may connect to the database can notify; nobody else knows this.
+    const payload = randomBytes(NONCE_BYTES).toString('hex');
     const probe: Probe = { sentAt: this.#clock(), committedAgo: null };
     this.#probes.set(payload, probe);
     try {
