@@ -58,7 +58,7 @@ export async function start(
 
   try {
     await service.dataKeys.check(service.database);
-    await followChanges(service.changeFeed, logger);
+    await followChanges(service.changeFeed, servers.direct?.pooled === true, logger);
     if (metrics !== null && config.metrics !== null) await listen(metrics, config.metrics.port, config.metrics.host);
     await listen(service.server, config.port, config.host);
   } catch (error) {
@@ -79,16 +79,17 @@ export async function start(
 }
 
 /** Answering starts with a lease or without; without one every validation reads the database. */
-async function followChanges(changeFeed: ChangeFeed | null, logger: Logger): Promise<void> {
+async function followChanges(changeFeed: ChangeFeed | null, isPooled: boolean, logger: Logger): Promise<void> {
   if (changeFeed === null) {
     logger.warn(
       'a pooler stands before the database: nothing is answered from memory, every validation reads the database; ' +
         'KEY_SERVICE_DIRECT_DATABASE_URL, the server itself, changes that',
     );
   } else if (!(await changeFeed.start(FIRST_LEASE_LIMIT_MS))) {
+    const reason = isPooled ? 'KEY_SERVICE_DIRECT_DATABASE_URL leads to a pooler' : 'the change feed does not answer';
     logger.error(
-      'the change feed does not answer: until it does, nothing is answered from memory and this replica is not ready; ' +
-        'if a pooler stands before the database, set KEY_SERVICE_DIRECT_DATABASE_URL',
+      `${reason}: nothing is answered from memory, and this replica is not ready; ` +
+        'KEY_SERVICE_DIRECT_DATABASE_URL has to lead to the server itself, and to the same database as KEY_SERVICE_DATABASE_URL',
     );
   }
 }

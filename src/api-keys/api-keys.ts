@@ -79,7 +79,9 @@ export class ApiKeys {
    */
   async revoke(_caller: Caller, clerkOrgId: string, id: string): Promise<void> {
     if (!isUuid(id)) notFound();
-    const keyHash = await this.#database.query((queries) => revokeApiKey(queries, clerkOrgId, id));
+    // One statement, and a transaction all the same: behind a pooler only a transaction has limits of the server's own,
+    // without which a revocation that waits for a lock would happen after its failure was answered.
+    const keyHash = await this.#database.transaction((queries) => revokeApiKey(queries, clerkOrgId, id));
     if (keyHash === undefined) notFound();
     this.#changes.announce({ kind: 'api-key-revoked', keyHash: keyHashOf(keyHash) });
   }

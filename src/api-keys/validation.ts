@@ -24,6 +24,8 @@ export interface KeyHolder extends ApiKeyCaller {
 
 /** Validations promise an answer within a second when the database is gone; this leaves room to give it. */
 const LOOKUP_LIMIT_MS = 750;
+/** Of that, what may be spent waiting for a turn: who is at last let in must have time left for the look-up itself. */
+const WAITING_LIMIT_MS = 250;
 /** Keys that nobody issued are remembered too, about 100 bytes each, and never in the place of keys that somebody did. */
 const UNKNOWN_KEYS_REMEMBERED = 50_000;
 /** What waits for its turn; at a millisecond for each look-up it is over in some 50 ms. */
@@ -65,7 +67,7 @@ export class KeyValidation {
       maxAbsent: UNKNOWN_KEYS_REMEMBERED,
     });
     const half = Math.ceil(lookUpsAtOnce / 2);
-    const budget = { atOnce: half, waiting: LOOKUPS_WAITING, patienceMs: LOOKUP_LIMIT_MS };
+    const budget = { atOnce: half, waiting: LOOKUPS_WAITING, patienceMs: WAITING_LIMIT_MS };
     this.#budgets = { familiar: new LookUpBudget(budget), strange: new LookUpBudget(budget) };
   }
 

@@ -1,6 +1,7 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { settledWithin } from '../time-limit.ts';
+import { ConnectionTrouble } from './database-error.ts';
 import type { Queries } from './queries.ts';
 import { connectionOptions, type DatabaseServer, SERVER_LIMITS_MS } from './server.ts';
 import { inTransaction } from './transaction.ts';
@@ -50,6 +51,17 @@ export interface DatabaseOptions {
   onIdleConnectionLost: () => void;
 }
 
+/**
+ * A standby may be behind its primary, for as long as it likes: what was revoked there would still be good here. It becomes
+ * a primary without losing its connections, and a primary no standby.
+ */
+function refuseStandby(client: pg.PoolClient, done: (error?: Error) => void): void {
+  client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby').then(
+    ({ rows }) => done(rows[0]?.standby === true ? new ConnectionTrouble('A standby') : undefined),
+    (error: Error) => done(error),
+  );
+}
+
 export function openDatabase({ server, poolMax, onIdleConnectionLost }: DatabaseOptions): Database {
   const pool = new pg.Pool({
     ...connectionOptions(server, 'key-service', CONNECT_LIMIT_MS),
@@ -58,6 +70,7 @@ export function openDatabase({ server, poolMax, onIdleConnectionLost }: Database
     query_timeout: ANSWER_LIMIT_MS,
     max: poolMax,
     idleTimeoutMillis: IDLE_CONNECTION_MS,
+    verify: refuseStandby,
   });
   // Both stay attached for good: an error event that nobody listens to would end the process. The pool speaks for its
   // idle connections; one that is lost between two statements of a transaction speaks for itself, and the next statement

@@ -4,7 +4,8 @@ import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
-import { sqlStateOf } from './database-error.ts';
+import { within } from '../time-limit.ts';
+import { ConnectionTrouble, sqlStateOf } from './database-error.ts';
 import type { Queries } from './queries.ts';
 import { SCHEMA_NAME } from './schema.ts';
 import { connectionOptions, type DatabaseServer } from './server.ts';
@@ -22,6 +23,9 @@ const ADVISORY_LOCK = '7738725071236265577';
 /** One replica migrates while the others wait; a long migration must not make them give up and restart. */
 const LOCK_LIMIT_MS = 10 * 60_000;
 const CONNECT_LIMIT_MS = 5_000;
+/** A database that takes connections and then says nothing must not hold up a start for ever. */
+const CHECK_LIMIT_MS = 5_000;
+const noAnswer = () => new ConnectionTrouble('No answer');
 
 /** What to do about the failures that an operator meets, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
@@ -56,7 +60,7 @@ export async function applyMigrations(
   try {
     await client.connect();
     const queries = drizzle(client);
-    if (await migrationsApplied(queries)) return 0;
+    if (await within(CHECK_LIMIT_MS, migrationsApplied(queries), noAnswer)) return 0;
     await guard.connect();
     await takeTurn(guard, onWaiting);
     const before = await countApplied(queries);
@@ -95,6 +99,7 @@ function migrationClient(server: Pick<DatabaseServer, 'url' | 'pooled'>): pg.Cli
     ...connectionOptions(server, 'key-service migrations', CONNECT_LIMIT_MS),
     // A role's own limit may be too short for a migration.
     ...(server.pooled ? {} : { statement_timeout: LOCK_LIMIT_MS }),
+    query_timeout: LOCK_LIMIT_MS,
   });
   client.on('error', () => {}); // a lost connection fails the statement in flight, which is where it is handled
   return client;

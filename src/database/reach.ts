@@ -89,7 +89,10 @@ export async function reachServers(
  * server's own connection has the one that the server says.
  */
 async function isPooled(url: string): Promise<boolean> {
-  const client = new pg.Client(connectionOptions({ url }, 'key-service start', CONNECT_LIMIT_MS));
+  const client = new pg.Client({
+    ...connectionOptions({ url }, 'key-service start', CONNECT_LIMIT_MS),
+    query_timeout: CONNECT_LIMIT_MS,
+  });
   // One that is lost after it answered has answered; before that, connect() or query() rejects.
   client.on('error', () => {});
   try {

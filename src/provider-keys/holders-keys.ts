@@ -9,6 +9,8 @@ import { SealedKey } from './sealed-key.ts';
 
 /** A holder's request may have made a trip to the database already, to find its API key; both together stay below 2 s. */
 const LOOKUP_LIMIT_MS = 750;
+/** Of that, what may be spent waiting for a turn. */
+const WAITING_LIMIT_MS = 250;
 const LOOKUPS_WAITING = 250;
 /** Providers that an organisation has no key of. */
 const ABSENT_REMEMBERED = 10_000;
@@ -31,7 +33,7 @@ export class HoldersKeys {
 
   constructor({ database, changes, cacheMaxBytes, lookUpsAtOnce }: HoldersKeysOptions) {
     this.#find = prepareFindForHolder(database);
-    this.#budget = new LookUpBudget({ atOnce: lookUpsAtOnce, waiting: LOOKUPS_WAITING, patienceMs: LOOKUP_LIMIT_MS });
+    this.#budget = new LookUpBudget({ atOnce: lookUpsAtOnce, waiting: LOOKUPS_WAITING, patienceMs: WAITING_LIMIT_MS });
     this.cache = new LeasedCache({
       changes,
       maxBytes: cacheMaxBytes,

@@ -13,10 +13,10 @@ const replicas: TestService[] = [];
 const feeds: TcpProxy[] = [];
 beforeAll(async () => {
   for (let n = 0; n < 2; n += 1) {
-    const [replicaOf] = replicas;
+    const [beside] = replicas;
     const service = await startService({
       environment: { CACHE_LEASE_MS: String(LEASE_MS) },
-      ...(replicaOf === undefined ? {} : { replicaOf }),
+      ...(beside === undefined ? {} : { beside }),
       async leadChangeFeed(url) {
         const proxy = await startTcpProxy(url);
         feeds.push(proxy);

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../development/embedded-postgres/port.ts';
 import { type Client, clientOf, SERVICE_KEY } from './client.ts';
 
 /** The service as `npm run build` made it, in a process of its own. */
@@ -80,4 +81,12 @@ async function portOf(output: () => string): Promise<number | undefined> {
     await sleep(20);
   }
   return undefined;
+}
+
+/** The same, with its metrics. */
+export async function startBuiltReplica(
+  environment: NodeJS.ProcessEnv,
+): Promise<BuiltService & { metricsPort: number }> {
+  const metricsPort = await freePort();
+  return { ...(await startBuiltService({ ...environment, METRICS_PORT: String(metricsPort) })), metricsPort };
 }

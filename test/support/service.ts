@@ -28,8 +28,8 @@ interface Options {
   leadDatabase?: (url: string) => Promise<string>;
   /** Leads its change feed there another way. */
   leadChangeFeed?: (url: string) => Promise<string>;
-  /** The other replica, whose database and master key it shares; it has to be stopped before that one. */
-  replicaOf?: TestService;
+  /** Another replica of this one: on the same database, with the same keys. Stopped before it. */
+  beside?: Pick<TestService, 'databaseUrl' | 'environment'>;
 }
 
 /** Everything works with Express's own way of giving prototypes too; CI runs the tests both ways. */
@@ -41,17 +41,17 @@ export async function startService({
   monitor = noErrorMonitor,
   leadDatabase = async (url) => url,
   leadChangeFeed,
-  replicaOf,
+  beside,
 }: Options = {}): Promise<TestService> {
   const database =
-    replicaOf === undefined ? await createTestDatabase() : { url: replicaOf.databaseUrl, drop: async () => {} };
+    beside === undefined ? await createTestDatabase() : { url: beside.databaseUrl, drop: () => Promise.resolve() };
   const variables = {
     NODE_ENV: 'test',
     HOST: '127.0.0.1',
     PORT: '0',
     KEY_SERVICE_DATABASE_URL: await leadDatabase(database.url),
     KEY_SERVICE_API_KEY: SERVICE_KEY,
-    ENCRYPTION_KEY: replicaOf?.environment['ENCRYPTION_KEY'] ?? randomBytes(32).toString('hex'),
+    ENCRYPTION_KEY: beside?.environment['ENCRYPTION_KEY'] ?? randomBytes(32).toString('hex'),
     ...(leadChangeFeed === undefined ? {} : { KEY_SERVICE_DIRECT_DATABASE_URL: await leadChangeFeed(database.url) }),
     USAGE_FLUSH_MS: '50',
     LOG_SAMPLE_VALIDATIONS: '1',
