@@ -1,0 +1,106 @@
+import { type Bench, CONNECTIONS } from '../bench.ts';
+import { ISSUED } from '../fill.ts';
+import { keyOf } from '../keys.ts';
+import type { Load } from '../load/load.ts';
+import { measure, medianOf } from '../measure/figures.ts';
+import { treeOf } from '../measure/process-tree.ts';
+import type { PartResult, Target } from '../results.ts';
+import { inRounds } from '../rounds.ts';
+import type { RunningServer } from '../servers.ts';
+import { ratioText } from '../statistics.ts';
+import { bareExpress, betterAuths, EXPRESS, keyService, NODE_HTTP, naive, nodeHttp, SERVICE } from '../subjects.ts';
+import { expectAnswer } from './probe.ts';
+
+const WITH_SENTRY = 'key-service-sentry';
+const TWO_WORKERS = 'key-service-workers';
+const UNKNOWN_KEYS = 'key-service-unknown';
+
+/** `GET /validate` with 32 connections, of this service and of its peers. */
+export const validate = {
+  name: 'validate',
+  summary: 'throughput and latency of GET /validate, against peers',
+  async run(bench: Bench): Promise<PartResult> {
+    const databaseUrl = await bench.serviceDatabase();
+    const notes: string[] = [];
+    const workers = await keyService(bench, {
+      id: TWO_WORKERS,
+      name: 'Key Service, KEY_SERVICE_WORKERS=2',
+      environment: { KEY_SERVICE_WORKERS: '2' },
+    });
+    const knowsWorkers = await startsWorkers(bench, workers.command);
+    if (!knowsWorkers) notes.push('This build does not know `KEY_SERVICE_WORKERS` yet: not measured.');
+    const subjects = [
+      nodeHttp(),
+      bareExpress(),
+      await keyService(bench),
+      await keyService(bench, {
+        id: WITH_SENTRY,
+        name: 'Key Service, SENTRY_DSN set',
+        environment: { SENTRY_DSN: bench.standIns.sentryDsn },
+      }),
+      ...(knowsWorkers ? [workers] : []),
+      await keyService(bench, { id: UNKNOWN_KEYS, name: 'Key Service, unknown keys' }),
+      naive(databaseUrl),
+      ...betterAuths(await bench.betterAuthDatabase(), bench.knownKeysFile),
+    ];
+    const rounds = await inRounds(bench, subjects, (server, { id }) =>
+      id === UNKNOWN_KEYS ? measureUnknown(bench, server) : measureKnown(bench, server),
+    );
+    const names = subjects.map(({ id, name }) => ({ id, name }));
+    return { notes, rounds, subjects: names, targets: targetsOf({ rounds }) };
+  },
+};
+
+/** Known keys, asked about over and over: warm-up, then the measured time. */
+export async function measureKnown(bench: Bench, server: RunningServer, path = '/validate') {
+  const { effort, knownKeysFile, loadTool, signal } = bench;
+  await expectAnswer(server, keyOf(ISSUED, 0), path, 200);
+  const load: Omit<Load, 'seconds'> = {
+    port: server.port,
+    path,
+    connections: CONNECTIONS,
+    keys: { file: knownKeysFile },
+    expectedStatus: 200,
+  };
+  await loadTool.run({ ...load, seconds: effort.warmUpSeconds }, signal);
+  return measure(bench, server, () => loadTool.run({ ...load, seconds: effort.seconds }, signal));
+}
+
+/** Keys that were never issued, each asked about once. */
+async function measureUnknown(bench: Bench, server: RunningServer) {
+  const { effort, loadTool, signal } = bench;
+  await expectAnswer(server, keyOf('never issued', 0), '/validate', 401);
+  const load: Omit<Load, 'seconds'> = {
+    port: server.port,
+    path: '/validate',
+    connections: CONNECTIONS,
+    keys: 'unknown',
+    expectedStatus: 401,
+  };
+  await loadTool.run({ ...load, seconds: effort.warmUpSeconds }, signal);
+  return measure(bench, server, () => loadTool.run({ ...load, seconds: effort.seconds }, signal));
+}
+
+async function startsWorkers({ servers }: Bench, command: Parameters<typeof servers.start>[0]): Promise<boolean> {
+  const server = await servers.start(command);
+  const processes = treeOf(server.process.pid ?? 0).length;
+  await server.stop();
+  return processes > 2;
+}
+
+function targetsOf({ rounds }: Pick<PartResult, 'rounds'>): Target[] {
+  const speed = (subject: string) => medianOf(rounds, subject, ({ requestsPerSecond }) => requestsPerSecond);
+  const p99 = (subject: string) => medianOf(rounds, subject, ({ latencyMs }) => latencyMs.p99);
+  const atLeast = (text: string, ratio: number, least: number) => ({
+    text: `${text}: at least ${least}×`,
+    value: ratioText(ratio),
+    met: ratio >= least,
+  });
+  const latency = p99(SERVICE) / p99(EXPRESS);
+  return [
+    atLeast('A known key, against bare Express', speed(SERVICE) / speed(EXPRESS), 3.5),
+    atLeast('A known key, against bare node:http', speed(SERVICE) / speed(NODE_HTTP), 0.45),
+    { text: "p99 of a known key, against Express's: at most 0.5×", value: ratioText(latency), met: latency <= 0.5 },
+    atLeast('With SENTRY_DSN set, against without', speed(WITH_SENTRY) / speed(SERVICE), 0.9),
+  ];
+}

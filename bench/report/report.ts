@@ -1,0 +1,3 @@
+import type { Results } from '../results.ts';
+
+export async function writeReport(_results: Results): Promise<void> {}
