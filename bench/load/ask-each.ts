@@ -1,7 +1,9 @@
+import { percentilesOfValues } from '../statistics.ts';
 import { type Answer, Connection } from './connection.ts';
-import { UnexpectedAnswers } from './load.ts';
+import { type LoadResult, UnexpectedAnswers } from './load.ts';
 
 export interface AskedEach {
+  /** In the order of the requests. */
   answers: Answer[];
   seconds: number;
   latenciesMs: number[];
@@ -12,26 +14,27 @@ interface Options {
   connections: number;
   requests: readonly string[];
   /** Any other status fails the run. */
-  expectedStatus: number;
+  expectedStatus: number | readonly number[];
 }
 
 /** Sends each request once, as fast as they are answered. */
 export async function askEach({ port, connections, requests, expectedStatus }: Options): Promise<AskedEach> {
+  const expected = [expectedStatus].flat();
   const open = await Connection.openMany(port, connections);
   const answers: Answer[] = [];
   const latenciesMs: number[] = [];
-  const remaining = requests.values();
+  const remaining = requests.entries();
   const began = performance.now();
 
   async function askOn(connection: Connection) {
-    for (const request of remaining) {
+    for (const [index, request] of remaining) {
       const sent = performance.now();
       const answer = await connection.send(request);
       latenciesMs.push(performance.now() - sent);
-      if (answer.status !== expectedStatus) {
-        throw new UnexpectedAnswers(`Answered ${answer.status} instead of ${expectedStatus}: ${answer.body}`);
+      if (!expected.includes(answer.status)) {
+        throw new UnexpectedAnswers(`Answered ${answer.status} instead of ${expected.join(' or ')}: ${answer.body}`);
       }
-      answers.push(answer);
+      answers[index] = answer;
     }
   }
 
@@ -41,4 +44,15 @@ export async function askEach({ port, connections, requests, expectedStatus }: O
   } finally {
     for (const connection of open) connection.close();
   }
+}
+
+/** The same as what a load tool finds. */
+export function resultOf({ latenciesMs, seconds }: AskedEach): LoadResult {
+  return {
+    requests: latenciesMs.length,
+    seconds,
+    latencyMs: percentilesOfValues(latenciesMs),
+    maxMs: Math.max(...latenciesMs),
+    timeouts: 0,
+  };
 }

@@ -1,15 +1,11 @@
-import { type Bench, CONNECTIONS } from '../bench.ts';
-import { ISSUED } from '../fill.ts';
-import { keyOf } from '../keys.ts';
-import type { Load } from '../load/load.ts';
-import { measure, medianOf } from '../measure/figures.ts';
+import type { Bench } from '../bench.ts';
+import { medianOf } from '../measure/figures.ts';
 import { treeOf } from '../measure/process-tree.ts';
 import type { PartResult, Target } from '../results.ts';
 import { inRounds } from '../rounds.ts';
-import type { RunningServer } from '../servers.ts';
 import { ratioText } from '../statistics.ts';
 import { bareExpress, betterAuths, EXPRESS, keyService, NODE_HTTP, naive, nodeHttp, SERVICE } from '../subjects.ts';
-import { expectAnswer } from './probe.ts';
+import { measureKnown, measureUnknown } from './one-round.ts';
 
 const WITH_SENTRY = 'key-service-sentry';
 const TWO_WORKERS = 'key-service-workers';
@@ -50,36 +46,6 @@ export const validate = {
     return { notes, rounds, subjects: names, targets: targetsOf({ rounds }) };
   },
 };
-
-/** Known keys, asked about over and over: warm-up, then the measured time. */
-export async function measureKnown(bench: Bench, server: RunningServer, path = '/validate') {
-  const { effort, knownKeysFile, loadTool, signal } = bench;
-  await expectAnswer(server, keyOf(ISSUED, 0), path, 200);
-  const load: Omit<Load, 'seconds'> = {
-    port: server.port,
-    path,
-    connections: CONNECTIONS,
-    keys: { file: knownKeysFile },
-    expectedStatus: 200,
-  };
-  await loadTool.run({ ...load, seconds: effort.warmUpSeconds }, signal);
-  return measure(bench, server, () => loadTool.run({ ...load, seconds: effort.seconds }, signal));
-}
-
-/** Keys that were never issued, each asked about once. */
-async function measureUnknown(bench: Bench, server: RunningServer) {
-  const { effort, loadTool, signal } = bench;
-  await expectAnswer(server, keyOf('never issued', 0), '/validate', 401);
-  const load: Omit<Load, 'seconds'> = {
-    port: server.port,
-    path: '/validate',
-    connections: CONNECTIONS,
-    keys: 'unknown',
-    expectedStatus: 401,
-  };
-  await loadTool.run({ ...load, seconds: effort.warmUpSeconds }, signal);
-  return measure(bench, server, () => loadTool.run({ ...load, seconds: effort.seconds }, signal));
-}
 
 async function startsWorkers({ servers }: Bench, command: Parameters<typeof servers.start>[0]): Promise<boolean> {
   const server = await servers.start(command);

@@ -21,10 +21,29 @@ const name = required('STATEMENT') as keyof typeof STATEMENTS;
 const text = STATEMENTS[name];
 const pool = new pg.Pool({ connectionString: required('DATABASE_URL'), max: 10 });
 
+/** A row of either statement; the columns of an organisation are in one of them alone. */
+interface Row {
+  id: string;
+  name: string | null;
+  environment: string;
+  enabled: boolean;
+  scopes: string[] | null;
+  metadata: object;
+  expires_at: Date | null;
+  revoked_at: Date | null;
+  organization_id: string;
+  clerk_org_id?: string;
+  configured_providers?: string[];
+}
+
+function isGood(key: Row | undefined): key is Row {
+  return key?.enabled === true && key.revoked_at === null && (key.expires_at === null || key.expires_at > new Date());
+}
+
 const app = express();
 app.get('/validate', (request, response, next) => {
-  pool.query({ name, text, values: [hashOf(bearerOf(request))] }).then(({ rows: [key] }) => {
-    if (key === undefined || !key.enabled || key.revoked_at !== null || key.expires_at < new Date() === true) {
+  pool.query<Row>({ name, text, values: [hashOf(bearerOf(request))] }).then(({ rows: [key] }) => {
+    if (!isGood(key)) {
       response.status(401).json({ valid: false });
     } else {
       response.json({

@@ -1,0 +1,160 @@
+import type { Bench } from '../bench.ts';
+import { KNOWN_KEYS } from '../bench.ts';
+import { query } from '../database.ts';
+import { ISSUED } from '../fill.ts';
+import { keyOf, keysOf } from '../keys.ts';
+import { asHolder } from '../load/connection.ts';
+import { offer, type StreamResult } from '../load/offered-rate.ts';
+import { type Disturbance, watchMachine } from '../measure/disturbance.ts';
+import type { PartResult, Target } from '../results.ts';
+import type { RunningServer } from '../servers.ts';
+import { median, type Percentiles, percentilesOfValues, ratioText } from '../statistics.ts';
+import { keyService } from '../subjects.ts';
+
+/** Offered, not asked for in turn: an attacker does not wait. Of them one in ten is a customer. */
+const KNOWN_RATE = 400;
+const GARBAGE_RATE = 3600;
+/** Enough for every request to be under way at once, within what the service accepts. */
+const KNOWN_CONNECTIONS = 32;
+const GARBAGE_CONNECTIONS = 96;
+const P99_FACTOR = 2;
+/** The bound of the cache, and what a busy process takes and gives back besides. */
+const MEMORY_BOUND_MIB = 128;
+
+export interface AttackRound {
+  round: number;
+  garbage: boolean;
+  known: Percentiles;
+  knownStatuses: Record<number, number>;
+  garbageStatuses: Record<number, number>;
+  /** Look-ups by hash that the database did in this round; null without garbage. */
+  lookUps: number;
+  residentBeforeMiB: number;
+  residentAfterMiB: number;
+  disturbance: Disturbance;
+}
+
+export interface AttackResult extends PartResult {
+  attack: AttackRound[];
+}
+
+/** Known keys while somebody tries others: nine in ten requests carry a well-formed key that was never issued. */
+export const attack = {
+  name: 'attack',
+  summary: `known keys at ${KNOWN_RATE}/s, with and without ${GARBAGE_RATE}/s of unknown keys`,
+  async run(bench: Bench): Promise<AttackResult> {
+    const { command } = await keyService(bench);
+    const rounds: AttackRound[] = [];
+    for (let round = 1; round <= bench.effort.rounds; round += 1) {
+      // In turn the one and the other first.
+      for (const garbage of round % 2 === 0 ? [true, false] : [false, true]) {
+        const server = await bench.servers.start(command);
+        try {
+          rounds.push(await measureRound(bench, server, round, garbage));
+        } finally {
+          await server.stop();
+        }
+        bench.tell(line(rounds.at(-1)));
+      }
+    }
+    return { attack: rounds, notes: [], rounds: [], subjects: [], targets: targetsOf(rounds) };
+  },
+};
+
+async function measureRound(bench: Bench, server: RunningServer, round: number, garbage: boolean) {
+  const { effort, signal } = bench;
+  const { port } = server;
+  const databaseUrl = await bench.serviceDatabase();
+  const requests = keysOf(ISSUED, 0, KNOWN_KEYS).map((key) => asHolder(key));
+  let asked = 0;
+  const known = {
+    port,
+    rate: KNOWN_RATE,
+    connections: KNOWN_CONNECTIONS,
+    next: () => requests[asked++ % requests.length] ?? '',
+  };
+  let tried = 0;
+  const series = `garbage ${round}`;
+  const unknown = {
+    port,
+    rate: GARBAGE_RATE,
+    connections: GARBAGE_CONNECTIONS,
+    next: () => asHolder(keyOf(series, tried++)),
+  };
+
+  // Every known key is met before, and the code has run.
+  await offer([known], Math.max(effort.warmUpSeconds, KNOWN_KEYS / KNOWN_RATE), signal);
+  const residentBeforeMiB = server.residentMiB();
+  const lookUpsBefore = await lookUps(databaseUrl);
+  const machine = watchMachine();
+  const [customers, attackers] = await offer(garbage ? [known, unknown] : [known], effort.seconds * 2, signal);
+  if (customers === undefined) throw new Error('Nobody asked');
+  return {
+    round,
+    garbage,
+    known: percentilesOfValues(customers.latenciesMs),
+    knownStatuses: customers.statuses,
+    garbageStatuses: attackers?.statuses ?? {},
+    lookUps: (await lookUps(databaseUrl)) - lookUpsBefore,
+    residentBeforeMiB,
+    residentAfterMiB: server.residentMiB(),
+    disturbance: machine(),
+  };
+}
+
+/** How often the database has been asked about keys by their hash, as it counts itself. */
+async function lookUps(databaseUrl: string): Promise<number> {
+  const [row] = await query<{ calls: string }>(
+    databaseUrl,
+    `select coalesce(sum(calls), 0) as calls from pg_stat_statements s join pg_database d on d.oid = s.dbid
+     where d.datname = current_database() and s.query ilike '%key_hash%' and s.query ilike 'select%'`,
+  );
+  return Number(row?.calls);
+}
+
+function total(statuses: StreamResult['statuses'], of: (status: number) => boolean = () => true): number {
+  return Object.entries(statuses).reduce((sum, [status, count]) => (of(Number(status)) ? sum + count : sum), 0);
+}
+
+function targetsOf(rounds: readonly AttackRound[]): Target[] {
+  const attacked = rounds.filter(({ garbage }) => garbage);
+  const p99 = (of: readonly AttackRound[]) => median(of.map(({ known }) => known.p99));
+  const factor = p99(attacked) / p99(rounds.filter(({ garbage }) => !garbage));
+  const refused = attacked.reduce(
+    (sum, { knownStatuses }) => sum + total(knownStatuses, (status) => status !== 200),
+    0,
+  );
+  const perKey = Math.max(...attacked.map(({ lookUps, garbageStatuses }) => lookUps / total(garbageStatuses)));
+  const growth = Math.max(...attacked.map((round) => round.residentAfterMiB - round.residentBeforeMiB));
+  return [
+    { text: 'Known keys that were not answered 200 under attack: none', value: String(refused), met: refused === 0 },
+    {
+      text: `p99 of known keys under attack, against without: at most ${P99_FACTOR}×`,
+      value: `${ratioText(factor)} (${p99(attacked).toFixed(2)} ms)`,
+      met: factor <= P99_FACTOR,
+    },
+    {
+      text: 'Look-ups of the database a distinct unknown key: at most 1',
+      value: perKey.toFixed(2),
+      // Known keys may be looked up as well, now and then.
+      met: perKey <= 1.01,
+    },
+    {
+      text: `Memory that the attack added: at most ${MEMORY_BOUND_MIB} MiB`,
+      value: `${growth.toFixed(0)} MiB`,
+      met: growth <= MEMORY_BOUND_MIB,
+    },
+  ];
+}
+
+function line(round: AttackRound | undefined): string {
+  if (round === undefined) return '';
+  const { known, knownStatuses, garbageStatuses, lookUps: count } = round;
+  const columns = [
+    round.garbage ? 'under attack' : 'in peace    ',
+    `p50 ${known.p50.toFixed(2)} ms  p99 ${known.p99.toFixed(2)} ms`,
+    `known ${JSON.stringify(knownStatuses)}  unknown ${JSON.stringify(garbageStatuses)}  look-ups ${count}`,
+    round.disturbance.disturbed ? 'disturbed' : '',
+  ];
+  return `  ${round.round}  ${columns.join('  ')}`;
+}
