@@ -16,13 +16,22 @@ export interface StreamResult {
   statuses: Record<number, number>;
 }
 
+interface Offer {
+  /** At most. */
+  seconds: number;
+  /** Gives up. */
+  signal: AbortSignal;
+  /** Ends it earlier, with what there is. */
+  stop?: AbortSignal;
+}
+
 const TICK_MS = 1;
 
 /**
  * An open loop: a server that stalls does not make its clients ask less, and a request that had to wait for its turn
  * was late from the moment it should have been sent (no coordinated omission).
  */
-export async function offer(streams: readonly Stream[], seconds: number, signal: AbortSignal): Promise<StreamResult[]> {
+export async function offer(streams: readonly Stream[], { seconds, signal, stop }: Offer): Promise<StreamResult[]> {
   const offered = await Promise.all(streams.map(openStream));
   try {
     const began = performance.now();
@@ -30,11 +39,12 @@ export async function offer(streams: readonly Stream[], seconds: number, signal:
     await new Promise<void>((resolve) => {
       const timer = setInterval(() => {
         const elapsed = performance.now() - began;
+        const ending = elapsed >= seconds * 1000 || stop?.aborted === true;
         for (const stream of offered) {
-          stream.sendUntil(began, Math.min(elapsed, seconds * 1000));
+          if (stop?.aborted !== true) stream.sendUntil(began, Math.min(elapsed, seconds * 1000));
           failure ??= stream.failure();
         }
-        const over = elapsed >= seconds * 1000 && offered.every((stream) => stream.idle());
+        const over = ending && offered.every((stream) => stream.idle());
         if (!over && !signal.aborted && failure === undefined) return;
         clearInterval(timer);
         resolve();

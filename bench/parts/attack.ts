@@ -5,10 +5,10 @@ import { ISSUED } from '../fill.ts';
 import { keyOf, keysOf } from '../keys.ts';
 import { asHolder } from '../load/connection.ts';
 import { offer, type StreamResult } from '../load/offered-rate.ts';
-import { type Disturbance, watchMachine } from '../measure/disturbance.ts';
-import type { PartResult, Target } from '../results.ts';
+import { watchMachine } from '../measure/disturbance.ts';
+import type { AttackResult, AttackRound, Target } from '../results.ts';
 import type { RunningServer } from '../servers.ts';
-import { median, type Percentiles, percentilesOfValues, ratioText } from '../statistics.ts';
+import { median, percentilesOfValues, ratioText } from '../statistics.ts';
 import { keyService } from '../subjects.ts';
 
 /** Offered, not asked for in turn: an attacker does not wait. Of them one in ten is a customer. */
@@ -20,23 +20,6 @@ const GARBAGE_CONNECTIONS = 96;
 const P99_FACTOR = 2;
 /** The bound of the cache, and what a busy process takes and gives back besides. */
 const MEMORY_BOUND_MIB = 128;
-
-export interface AttackRound {
-  round: number;
-  garbage: boolean;
-  known: Percentiles;
-  knownStatuses: Record<number, number>;
-  garbageStatuses: Record<number, number>;
-  /** Look-ups by hash that the database did in this round; null without garbage. */
-  lookUps: number;
-  residentBeforeMiB: number;
-  residentAfterMiB: number;
-  disturbance: Disturbance;
-}
-
-export interface AttackResult extends PartResult {
-  attack: AttackRound[];
-}
 
 /** Known keys while somebody tries others: nine in ten requests carry a well-formed key that was never issued. */
 export const attack = {
@@ -57,7 +40,8 @@ export const attack = {
         bench.tell(line(rounds.at(-1)));
       }
     }
-    return { attack: rounds, notes: [], rounds: [], subjects: [], targets: targetsOf(rounds) };
+    const rates = { knownRate: KNOWN_RATE, garbageRate: GARBAGE_RATE };
+    return { ...rates, attack: rounds, notes: [], rounds: [], subjects: [], targets: targetsOf(rounds) };
   },
 };
 
@@ -83,11 +67,14 @@ async function measureRound(bench: Bench, server: RunningServer, round: number, 
   };
 
   // Every known key is met before, and the code has run.
-  await offer([known], Math.max(effort.warmUpSeconds, KNOWN_KEYS / KNOWN_RATE), signal);
+  await offer([known], { seconds: Math.max(effort.warmUpSeconds, KNOWN_KEYS / KNOWN_RATE), signal });
   const residentBeforeMiB = server.residentMiB();
   const lookUpsBefore = await lookUps(databaseUrl);
   const machine = watchMachine();
-  const [customers, attackers] = await offer(garbage ? [known, unknown] : [known], effort.seconds * 2, signal);
+  const [customers, attackers] = await offer(garbage ? [known, unknown] : [known], {
+    seconds: effort.seconds * 2,
+    signal,
+  });
   if (customers === undefined) throw new Error('Nobody asked');
   return {
     round,

@@ -22,7 +22,10 @@ export const cold = {
     const row = expressLookUp(databaseUrl, 'row');
     const answer = expressLookUp(databaseUrl, 'answer');
     const subjects = [row, answer, await keyService(bench, { name: 'Key Service, keys it has not met' })];
-    const rounds = await inRounds(bench, subjects, (server) => measureCold(bench, server, DISTINCT_KEYS));
+    const count = bench.effort.quick ? DISTINCT_KEYS / 10 : DISTINCT_KEYS;
+    const keys = keysOf(ISSUED, 0, count);
+    const others = keysOf(ISSUED, count, count * 1.25);
+    const rounds = await inRounds(bench, subjects, (server) => measureCold(bench, server, keys, others));
     const speed = (subject: string) => medianOf(rounds, subject, ({ requestsPerSecond }) => requestsPerSecond);
     const ratio = speed(SERVICE) / speed(row.id);
     return {
@@ -40,19 +43,15 @@ export const cold = {
   },
 };
 
-/**
- * Asks each key of a range once. Warmed up with other keys, outside the range: what is cold is memory and not the
- * compiler.
- */
-export async function measureCold(bench: Bench, server: RunningServer, count: number) {
-  const ask = (from: number, to: number) =>
+/** Asks each key once, after a warm-up with a quarter as many others: what is cold is memory and not the compiler. */
+export async function measureCold(bench: Bench, server: RunningServer, keys: readonly string[], others: string[]) {
+  const ask = (asked: readonly string[]) =>
     askEach({
       port: server.port,
       connections: CONNECTIONS,
-      requests: keysOf(ISSUED, from, to).map((key) => asHolder(key)),
+      requests: asked.map((key) => asHolder(key)),
       expectedStatus: 200,
     });
-  const total = bench.effort.quick ? count / 10 : count;
-  await ask(count, count + total / 4);
-  return measure(bench, server, async () => resultOf(await ask(0, total)));
+  await ask(others.slice(0, Math.ceil(keys.length / 4)));
+  return measure(bench, server, async () => resultOf(await ask(keys)));
 }

@@ -1,0 +1,133 @@
+import type { AttackResult, GrowthResult, PartResult, Recorded, Results, RevocationResult } from '../results.ts';
+import { median, percentilesOfValues } from '../statistics.ts';
+import { EXPRESS } from '../subjects.ts';
+import { figuresTable, image, milliseconds, paragraphs, table } from './markdown.ts';
+import { attackChart, growthChart, memoryChart, revocationChart } from './part-charts.ts';
+import { latencyChart, throughputChart } from './throughput-charts.ts';
+
+/** A chapter of the document, and the charts that it shows. */
+export interface Section {
+  title: string;
+  text: string;
+  charts: Record<string, string>;
+}
+
+export function sectionsOf(results: Results): Section[] {
+  const { validate, reveal, cold, attack, growth, revocation } = results;
+  const issueRevoke = results['issue-revoke'];
+  return [
+    validate && validateSection(validate),
+    revocation && revocationSection(revocation),
+    reveal && {
+      title: 'Revealing a provider key: `GET /validate/keys/:provider`',
+      text: withNotes(reveal, 'A validation, and a secret that is decrypted for the answer.', figures(reveal)),
+      charts: {},
+    },
+    cold && {
+      title: 'Keys that are met for the first time',
+      text: withNotes(
+        cold,
+        '10,000 distinct keys, each asked once by a process that has just started: every answer needs the database. The yardstick is what any service without a cache does for every request.',
+        figuresTable(cold, cold.subjects[0]?.id ?? '', 'one look-up'),
+      ),
+      charts: {},
+    },
+    attack && attackSection(attack),
+    growth && growthSection(growth),
+    issueRevoke && {
+      title: 'Issuing and revoking',
+      text: withNotes(
+        issueRevoke,
+        '`POST /internal/api-keys` and `DELETE /internal/api-keys/:id`, 8 connections. Each is a transaction that is on the disk before it is answered.',
+        figures(issueRevoke),
+      ),
+      charts: {},
+    },
+  ].filter((section) => section !== undefined);
+}
+
+function figures(part: PartResult): string {
+  return figuresTable(part, EXPRESS, 'Express');
+}
+
+function withNotes({ notes }: PartResult, ...text: string[]): string {
+  return paragraphs(...text, ...notes);
+}
+
+function validateSection(part: Recorded): Section {
+  return {
+    title: 'Validating a key: `GET /validate`',
+    text: withNotes(
+      part,
+      image('throughput.svg', 'Requests a second of Key Service and its peers, as multiples of Express 4'),
+      figures(part),
+      image('latency.svg', 'Latency of Key Service and its peers, by percentile'),
+    ),
+    charts: { 'throughput.svg': throughputChart(part), 'latency.svg': latencyChart(part) },
+  };
+}
+
+function revocationSection(part: Recorded<RevocationResult>): Section {
+  const { lagsMs, sentLagsMs, revokeMs, replicas, backgroundRate, disturbance } = part.revocation;
+  const row = (name: string, lags: number[]) => {
+    const { p50, p90, p99 } = percentilesOfValues(lags);
+    return [name, ...[p50, p90, p99, Math.max(...lags)].map(milliseconds)];
+  };
+  return {
+    title: 'Revoking a key, everywhere',
+    text: withNotes(
+      part,
+      `${lagsMs.length} keys are revoked, one after another, while ${replicas} replicas on one PostgreSQL serve other customers (${backgroundRate} requests a second each) and every one of them is asked about the key a thousand times a second. What counts is the time from the answer to the revocation until the last answer anywhere that still accepted the key.`,
+      image('revocation.svg', 'Share of revocations that hold on all replicas, over time'),
+      table(
+        ['after the revocation was answered', 'p50', 'p90', 'p99', 'worst'],
+        [row('the last acceptance arrived', lagsMs), row('the last accepted request was sent', sentLagsMs)],
+      ),
+      `The first line also counts requests that were under way when the revocation was answered, and the time their answers took to be read: what is true is between the two lines. Revoking itself took ${milliseconds(revokeMs.p50)} (p50), ${milliseconds(revokeMs.p99)} (p99).`,
+      disturbance.disturbed ? '† Other programs disturbed this part.' : '',
+    ),
+    charts: { 'revocation.svg': revocationChart(part) },
+  };
+}
+
+function attackSection(part: Recorded<AttackResult>): Section {
+  const rows = [false, true].map((garbage) => {
+    const rounds = part.attack.filter((round) => round.garbage === garbage);
+    const statuses = rounds.map(({ garbageStatuses }) => JSON.stringify(garbageStatuses).replaceAll('"', ''));
+    const disturbed = rounds.filter(({ disturbance }) => disturbance.disturbed).length;
+    return [
+      garbage ? `with ${part.garbageRate}/s of unknown keys` : 'without',
+      milliseconds(median(rounds.map(({ known }) => known.p50))),
+      milliseconds(median(rounds.map(({ known }) => known.p99))),
+      String(Math.round(median(rounds.map(({ lookUps }) => lookUps)))),
+      `${Math.round(median(rounds.map(({ residentAfterMiB }) => residentAfterMiB)))} MiB`,
+      garbage ? (statuses.at(-1) ?? '') : '',
+      `${rounds.length}${disturbed > 0 ? `, † ${disturbed} disturbed` : ''}`,
+    ];
+  });
+  return {
+    title: 'Under attack',
+    text: withNotes(
+      part,
+      `Requests are offered at a fixed rate, answered or not: ${part.knownRate} a second with known keys, then the same beside ${part.garbageRate} a second with keys that were never issued, well-formed and each a new one. Latency is that of the known keys, from when a request should have been sent.`,
+      image('attack.svg', 'Latency of known keys with and without an attack'),
+      table(['known keys', 'p50', 'p99', 'look-ups', 'memory', 'answers to unknown keys', 'rounds'], rows),
+    ),
+    charts: { 'attack.svg': attackChart(part) },
+  };
+}
+
+function growthSection(part: Recorded<GrowthResult>): Section {
+  const { bytesPerKey, heldKeys, cycle } = part.memory;
+  return {
+    title: 'Growth',
+    text: withNotes(
+      part,
+      image('growth.svg', 'Requests a second with more and more keys in the database'),
+      figuresTable(part, part.subjects[0]?.id ?? '', 'the first line'),
+      `A key that has been met costs ${Math.round(bytesPerKey)} bytes of heap and buffers (measured over ${heldKeys.toLocaleString('en')} keys, after a garbage collection). Then one process meets ${(cycle.at(-1)?.keys ?? 0).toLocaleString('en')} distinct keys:`,
+      image('memory.svg', 'Resident memory while one process meets more and more distinct keys'),
+    ),
+    charts: { 'growth.svg': growthChart(part), 'memory.svg': memoryChart(part) },
+  };
+}
