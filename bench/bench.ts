@@ -24,7 +24,7 @@ export const CONNECTIONS = 32;
 /** Keys that are asked about over and over. */
 export const KNOWN_KEYS = 1000;
 /** Keys in the database, unless a part says otherwise. */
-export const ROWS = 20_000;
+const ROWS = 20_000;
 
 /** What every part of a run is given. */
 export interface Bench extends Shared {

@@ -26,6 +26,10 @@ interface Offer {
 }
 
 const TICK_MS = 1;
+/** For what is still waiting when the time is over; the rest is counted as not answered. */
+const OVERTIME_MS = 10_000;
+/** Stands among the statuses for "not answered". */
+export const UNANSWERED = 0;
 
 /**
  * An open loop: a server that stalls does not make its clients ask less, and a request that had to wait for its turn
@@ -44,7 +48,8 @@ export async function offer(streams: readonly Stream[], { seconds, signal, stop 
           if (stop?.aborted !== true) stream.sendUntil(began, Math.min(elapsed, seconds * 1000));
           failure ??= stream.failure();
         }
-        const over = ending && offered.every((stream) => stream.idle());
+        const late = elapsed >= seconds * 1000 + OVERTIME_MS;
+        const over = late || (ending && offered.every((stream) => stream.idle()));
         if (!over && !signal.aborted && failure === undefined) return;
         clearInterval(timer);
         resolve();
@@ -52,7 +57,7 @@ export async function offer(streams: readonly Stream[], { seconds, signal, stop 
     });
     signal.throwIfAborted();
     if (failure !== undefined) throw failure;
-    return offered.map(({ result }) => result);
+    return offered.map((stream) => stream.result());
   } finally {
     for (const stream of offered) stream.close();
   }
@@ -76,20 +81,25 @@ async function openStream({ port, rate, connections, next }: Stream) {
         else send(connection, following);
       },
       (error: unknown) => {
-        failed = error;
+        failed ??= error;
       },
     );
   }
 
   return {
-    result,
+    result() {
+      const unanswered = waiting.length + all.length - free.length;
+      if (unanswered > 0) result.statuses[UNANSWERED] = unanswered;
+      return result;
+    },
     failure: () => failed,
     idle: () => free.length === all.length,
     /** Sends all that are due by now. */
     sendUntil(began: number, elapsedMs: number) {
       for (; sent < (elapsedMs / 1000) * rate; sent += 1) {
         const due = began + (sent / rate) * 1000;
-        const connection = free.pop();
+        // Each in its turn: a server closes a connection on which nothing has been asked for a while.
+        const connection = free.shift();
         if (connection === undefined) waiting.push(due);
         else send(connection, due);
       }

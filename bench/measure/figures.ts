@@ -45,7 +45,7 @@ export async function measure(
 const FEWEST_CALM = 3;
 
 /** The rounds whose median counts: the calm ones, or all where too few were calm. */
-export function countedRounds(rounds: readonly Figures[]): Figures[] {
+export function countedRounds<T extends { disturbance: Disturbance }>(rounds: readonly T[]): T[] {
   const calm = rounds.filter(({ disturbance }) => !disturbance.disturbed);
   return calm.length >= FEWEST_CALM ? calm : [...rounds];
 }

@@ -4,8 +4,10 @@ import { query } from '../database.ts';
 import { ISSUED } from '../fill.ts';
 import { keyOf, keysOf } from '../keys.ts';
 import { asHolder } from '../load/connection.ts';
-import { offer, type StreamResult } from '../load/offered-rate.ts';
+import { UnexpectedAnswers } from '../load/load.ts';
+import { offer, type StreamResult, UNANSWERED } from '../load/offered-rate.ts';
 import { watchMachine } from '../measure/disturbance.ts';
+import { countedRounds } from '../measure/figures.ts';
 import type { AttackResult, AttackRound, Target } from '../results.ts';
 import type { RunningServer } from '../servers.ts';
 import { median, percentilesOfValues, ratioText } from '../statistics.ts';
@@ -76,6 +78,8 @@ async function measureRound(bench: Bench, server: RunningServer, round: number, 
     signal,
   });
   if (customers === undefined) throw new Error('Nobody asked');
+  requireStatuses(customers, [200, 503, UNANSWERED]);
+  if (attackers !== undefined) requireStatuses(attackers, [401, 503, UNANSWERED]);
   return {
     round,
     garbage,
@@ -87,6 +91,12 @@ async function measureRound(bench: Bench, server: RunningServer, round: number, 
     residentAfterMiB: server.residentMiB(),
     disturbance: machine(),
   };
+}
+
+/** 503 is an honest answer of a service that has more to do than it can; whether it was owed is a target. */
+function requireStatuses({ statuses }: StreamResult, allowed: readonly number[]): void {
+  if (Object.keys(statuses).every((status) => allowed.includes(Number(status)))) return;
+  throw new UnexpectedAnswers(`Answers were ${JSON.stringify(statuses)}`);
 }
 
 /** How often the database has been asked about keys by their hash, as it counts itself. */
@@ -104,9 +114,9 @@ function total(statuses: StreamResult['statuses'], of: (status: number) => boole
 }
 
 function targetsOf(rounds: readonly AttackRound[]): Target[] {
-  const attacked = rounds.filter(({ garbage }) => garbage);
+  const attacked = countedRounds(rounds.filter(({ garbage }) => garbage));
   const p99 = (of: readonly AttackRound[]) => median(of.map(({ known }) => known.p99));
-  const factor = p99(attacked) / p99(rounds.filter(({ garbage }) => !garbage));
+  const factor = p99(attacked) / p99(countedRounds(rounds.filter(({ garbage }) => !garbage)));
   const refused = attacked.reduce(
     (sum, { knownStatuses }) => sum + total(knownStatuses, (status) => status !== 200),
     0,

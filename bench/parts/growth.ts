@@ -33,7 +33,7 @@ export const growth = {
       sizes.map((size) =>
         keyService(bench, {
           id: knownOf(size),
-          name: `Known keys, ${size} in the database`,
+          name: `Known keys, ${size.toLocaleString('en')} in the database`,
           databaseUrl: databases[size] ?? '',
         }),
       ),
@@ -55,7 +55,10 @@ export const growth = {
       notes: memory.notes,
       subjects: [
         ...subjects.map(({ id, name }) => ({ id, name })),
-        ...sizes.map((size) => ({ id: coldOf(size), name: `Keys not met before, ${size} in the database` })),
+        ...sizes.map((size) => ({
+          id: coldOf(size),
+          name: `Keys not met before, ${size.toLocaleString('en')} in the database`,
+        })),
       ],
       targets: [...speedTargets(all, sizes), ...memoryTargets(memory)],
     };

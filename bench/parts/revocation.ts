@@ -100,30 +100,23 @@ async function revokeAll(bench: Bench, replicas: RunningServer[], keys: KeyToRev
   const lagsMs: number[] = [];
   const sentLagsMs: number[] = [];
   const revokesMs: number[] = [];
-  const revokers = await Promise.all(replicas.map(({ port }) => Connection.open(port)));
-  try {
-    for (const [turn, { key, id, clerkOrgId }] of keys.entries()) {
-      bench.signal.throwIfAborted();
-      const revoker = revokers[turn % revokers.length];
-      const path = `/internal/api-keys/${id}?clerkOrgId=${clerkOrgId}`;
-      const request = rawRequest('DELETE', path, { 'X-Service-Key': bench.serviceKey });
-      const watched = await watchKey(
-        replicas.map(({ port }) => port),
-        key,
-        async () => {
-          // At no fixed place between two probes of the change feed.
-          await sleep(5 + Math.random() * 20);
-          const sent = performance.now();
-          const answer = await revoker?.send(request);
-          revokesMs.push(performance.now() - sent);
-          if (answer?.status !== 200) throw new UnexpectedAnswers(`A revocation was answered ${answer?.status}`);
-        },
-      );
-      lagsMs.push(Math.max(0, watched.lastAcceptedAt - watched.doneAt));
-      sentLagsMs.push(Math.max(0, watched.lastAcceptedSentAt - watched.doneAt));
-    }
-  } finally {
-    for (const connection of revokers) connection.close();
+  const ports = replicas.map(({ port }) => port);
+  for (const [turn, { key, id, clerkOrgId }] of keys.entries()) {
+    bench.signal.throwIfAborted();
+    const request = rawRequest('DELETE', `/internal/api-keys/${id}?clerkOrgId=${clerkOrgId}`, {
+      'X-Service-Key': bench.serviceKey,
+    });
+    const watched = await watchKey(ports, key, async () => {
+      const revoker = await Connection.open(ports[turn % ports.length] ?? 0);
+      // At no fixed place between two probes of the change feed.
+      await sleep(5 + Math.random() * 20);
+      const sent = performance.now();
+      const { status, body } = await revoker.send(request).finally(() => revoker.close());
+      revokesMs.push(performance.now() - sent);
+      if (status !== 200) throw new UnexpectedAnswers(`A revocation was answered ${status}: ${body}`);
+    });
+    lagsMs.push(Math.max(0, watched.lastAcceptedAt - watched.doneAt));
+    sentLagsMs.push(Math.max(0, watched.lastAcceptedSentAt - watched.doneAt));
   }
   return { lagsMs, sentLagsMs, revokeMs: percentilesOfValues(revokesMs) };
 }

@@ -24,6 +24,9 @@ export function draw(title: string, { width = 860, height = 420 }, options: ECha
   return `${svg}\n`;
 }
 
+/** Above the chart, with room for fonts that are wider than was reckoned with. */
+export const LEGEND = { top: 40, left: 60, itemGap: 34 };
+
 /** The name of an axis stands in its middle. */
 export function axisName(name: string, gap: number) {
   return { name, nameLocation: 'middle' as const, nameGap: gap };

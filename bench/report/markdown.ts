@@ -1,3 +1,4 @@
+import type { Disturbance } from '../measure/disturbance.ts';
 import { countedRounds, type Figures, medianOf } from '../measure/figures.ts';
 import type { PartResult } from '../results.ts';
 import { NO_DIFFERENCE, ratioText } from '../statistics.ts';
@@ -10,7 +11,11 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 /** A part's figures: one row for each subject, ratios to one of them. */
-export function figuresTable({ rounds, subjects }: PartResult, yardstick: string, yardstickName: string): string {
+export function figuresTable(
+  { rounds, subjects }: Pick<PartResult, 'rounds' | 'subjects'>,
+  yardstick: string,
+  yardstickName: string,
+): string {
   const median = (id: string, value: (figures: Figures) => number) => medianOf(rounds, id, value);
   const speed = (id: string) => median(id, ({ requestsPerSecond }) => requestsPerSecond);
   return table(
@@ -36,7 +41,7 @@ function comparison(ratio: number): string {
 }
 
 /** `5`, or how many of them were disturbed and whether they count all the same. */
-function roundsText(rounds: readonly Figures[]): string {
+export function roundsText(rounds: readonly { disturbance: Disturbance }[]): string {
   const disturbed = rounds.filter(({ disturbance }) => disturbance.disturbed).length;
   if (disturbed === 0) return String(rounds.length);
   const counted = countedRounds(rounds).length;

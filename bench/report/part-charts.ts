@@ -1,7 +1,7 @@
-import { medianOf } from '../measure/figures.ts';
+import { countedRounds, medianOf } from '../measure/figures.ts';
 import { type AttackResult, coldOf, type GrowthResult, knownOf, type RevocationResult } from '../results.ts';
 import { ascending, median } from '../statistics.ts';
-import { axisName, draw, OURS, PEER } from './charts.ts';
+import { axisName, draw, LEGEND, OURS, PEER } from './charts.ts';
 
 /** Which share of revocations had taken hold everywhere after so many milliseconds. */
 export function revocationChart({ revocation: { lagsMs, sentLagsMs, replicas } }: RevocationResult): string {
@@ -16,7 +16,7 @@ export function revocationChart({ revocation: { lagsMs, sentLagsMs, replicas } }
     `Revocations that hold on all ${replicas} replicas, after the revocation was answered`,
     { height: 380 },
     {
-      legend: { top: 40, left: 60 },
+      legend: LEGEND,
       grid: { left: 70, right: 40, top: 92, bottom: 56 },
       xAxis: { type: 'value', min: 0, max: Math.ceil(worst / 10) * 10, ...axisName('milliseconds', 30) },
       yAxis: { type: 'value', min: 0, max: 100, ...axisName('% of revocations', 42) },
@@ -49,7 +49,7 @@ export function growthChart({ rounds, sizes }: GrowthResult): string {
     'GET /validate: requests a second, with more and more keys in the database',
     { height: 360 },
     {
-      legend: { top: 40, left: 60 },
+      legend: LEGEND,
       grid: { left: 90, right: 40, top: 92, bottom: 56 },
       xAxis: { type: 'category', ...axisName('keys in the database', 30) },
       yAxis: { type: 'value', min: 0, ...axisName('requests a second', 60) },
@@ -92,14 +92,18 @@ export function attackChart({ attack, knownRate, garbageRate }: AttackResult): s
     ...{ type: 'bar' as const, name, barWidth: 36, itemStyle: { color } },
     label: { show: true, position: 'top' as const },
     data: percentiles.map((p) =>
-      Number(median(attack.filter((round) => round.garbage === garbage).map(({ known }) => known[p])).toPrecision(3)),
+      Number(
+        median(
+          countedRounds(attack.filter((round) => round.garbage === garbage)).map(({ known }) => known[p]),
+        ).toPrecision(3),
+      ),
     ),
   });
   return draw(
     `Known keys at ${knownRate}/s: latency, with and without ${garbageRate}/s of unknown keys`,
     { height: 340 },
     {
-      legend: { top: 40, left: 60 },
+      legend: LEGEND,
       grid: { left: 80, right: 30, top: 92, bottom: 40 },
       xAxis: { type: 'category', data: [...percentiles] },
       yAxis: { type: 'value', ...axisName('milliseconds', 50) },

@@ -1,7 +1,17 @@
-import type { AttackResult, GrowthResult, PartResult, Recorded, Results, RevocationResult } from '../results.ts';
+import { countedRounds } from '../measure/figures.ts';
+import {
+  type AttackResult,
+  coldOf,
+  type GrowthResult,
+  knownOf,
+  type PartResult,
+  type Recorded,
+  type Results,
+  type RevocationResult,
+} from '../results.ts';
 import { median, percentilesOfValues } from '../statistics.ts';
 import { EXPRESS } from '../subjects.ts';
-import { figuresTable, image, milliseconds, paragraphs, table } from './markdown.ts';
+import { figuresTable, image, milliseconds, paragraphs, roundsText, table } from './markdown.ts';
 import { attackChart, growthChart, memoryChart, revocationChart } from './part-charts.ts';
 import { latencyChart, throughputChart } from './throughput-charts.ts';
 
@@ -92,17 +102,19 @@ function revocationSection(part: Recorded<RevocationResult>): Section {
 
 function attackSection(part: Recorded<AttackResult>): Section {
   const rows = [false, true].map((garbage) => {
-    const rounds = part.attack.filter((round) => round.garbage === garbage);
-    const statuses = rounds.map(({ garbageStatuses }) => JSON.stringify(garbageStatuses).replaceAll('"', ''));
-    const disturbed = rounds.filter(({ disturbance }) => disturbance.disturbed).length;
+    const all = part.attack.filter((round) => round.garbage === garbage);
+    const rounds = countedRounds(all);
+    const answers = Object.entries(rounds.at(-1)?.garbageStatuses ?? {}).map(
+      ([status, count]) => `${count} × ${status}`,
+    );
     return [
       garbage ? `with ${part.garbageRate}/s of unknown keys` : 'without',
       milliseconds(median(rounds.map(({ known }) => known.p50))),
       milliseconds(median(rounds.map(({ known }) => known.p99))),
       String(Math.round(median(rounds.map(({ lookUps }) => lookUps)))),
       `${Math.round(median(rounds.map(({ residentAfterMiB }) => residentAfterMiB)))} MiB`,
-      garbage ? (statuses.at(-1) ?? '') : '',
-      `${rounds.length}${disturbed > 0 ? `, † ${disturbed} disturbed` : ''}`,
+      answers.join(', '),
+      roundsText(all),
     ];
   });
   return {
@@ -111,10 +123,16 @@ function attackSection(part: Recorded<AttackResult>): Section {
       part,
       `Requests are offered at a fixed rate, answered or not: ${part.knownRate} a second with known keys, then the same beside ${part.garbageRate} a second with keys that were never issued, well-formed and each a new one. Latency is that of the known keys, from when a request should have been sent.`,
       image('attack.svg', 'Latency of known keys with and without an attack'),
-      table(['known keys', 'p50', 'p99', 'look-ups', 'memory', 'answers to unknown keys', 'rounds'], rows),
+      table(['known keys', 'p50', 'p99', 'look-ups', 'memory', 'answers to unknown keys (last round)', 'rounds'], rows),
     ),
     charts: { 'attack.svg': attackChart(part) },
   };
+}
+
+function growthTable({ rounds, subjects, sizes }: GrowthResult, subjectOf: (size: number) => string): string {
+  const [fewest = 0] = sizes;
+  const shown = sizes.flatMap((size) => subjects.filter(({ id }) => id === subjectOf(size)));
+  return figuresTable({ rounds, subjects: shown }, subjectOf(fewest), 'the fewest');
 }
 
 function growthSection(part: Recorded<GrowthResult>): Section {
@@ -124,7 +142,8 @@ function growthSection(part: Recorded<GrowthResult>): Section {
     text: withNotes(
       part,
       image('growth.svg', 'Requests a second with more and more keys in the database'),
-      figuresTable(part, part.subjects[0]?.id ?? '', 'the first line'),
+      growthTable(part, knownOf),
+      growthTable(part, coldOf),
       `A key that has been met costs ${Math.round(bytesPerKey)} bytes of heap and buffers (measured over ${heldKeys.toLocaleString('en')} keys, after a garbage collection). Then one process meets ${(cycle.at(-1)?.keys ?? 0).toLocaleString('en')} distinct keys:`,
       image('memory.svg', 'Resident memory while one process meets more and more distinct keys'),
     ),

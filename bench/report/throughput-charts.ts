@@ -2,7 +2,7 @@ import { medianOf } from '../measure/figures.ts';
 import type { PartResult } from '../results.ts';
 import { PERCENTILES } from '../statistics.ts';
 import { EXPRESS, NODE_HTTP, SERVICE } from '../subjects.ts';
-import { axisName, draw, OURS, PALETTE, PEER, YARDSTICK } from './charts.ts';
+import { axisName, draw, LEGEND, OURS, PALETTE, PEER, YARDSTICK } from './charts.ts';
 
 /** Who answers how many requests, as multiples of bare Express; the fastest on top. */
 export function throughputChart({ rounds, subjects }: PartResult): string {
@@ -48,7 +48,7 @@ export function latencyChart({ rounds, subjects }: PartResult): string {
     { height: 440 },
     {
       color: PALETTE,
-      legend: { top: 40, left: 60, data: lines.map(({ name }) => name) },
+      legend: LEGEND,
       grid: { left: 80, right: 30, top: 100, bottom: 56 },
       xAxis: {
         type: 'category',
