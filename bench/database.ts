@@ -94,3 +94,13 @@ export async function createServiceDatabase(postgres: BenchPostgres, name: strin
   await query(url, 'create extension pg_stat_statements');
   return url;
 }
+
+/** How often the database has been asked about keys by their hash, as it counts itself. */
+export async function lookUpsByHash(databaseUrl: string): Promise<number> {
+  const [row] = await query<{ calls: string }>(
+    databaseUrl,
+    `select coalesce(sum(calls), 0) as calls from pg_stat_statements s join pg_database d on d.oid = s.dbid
+     where d.datname = current_database() and s.query ilike '%key_hash%' and s.query ilike 'select%'`,
+  );
+  return Number(row?.calls);
+}

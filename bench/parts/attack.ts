@@ -1,6 +1,6 @@
 import type { Bench } from '../bench.ts';
 import { KNOWN_KEYS } from '../bench.ts';
-import { query } from '../database.ts';
+import { lookUpsByHash } from '../database.ts';
 import { ISSUED } from '../fill.ts';
 import { keyOf, keysOf } from '../keys.ts';
 import { asHolder } from '../load/connection.ts';
@@ -71,7 +71,7 @@ async function measureRound(bench: Bench, server: RunningServer, round: number, 
   // Every known key is met before, and the code has run.
   await offer([known], { seconds: Math.max(effort.warmUpSeconds, KNOWN_KEYS / KNOWN_RATE), signal });
   const residentBeforeMiB = server.residentMiB();
-  const lookUpsBefore = await lookUps(databaseUrl);
+  const lookUpsBefore = await lookUpsByHash(databaseUrl);
   const machine = watchMachine();
   const [customers, attackers] = await offer(garbage ? [known, unknown] : [known], {
     seconds: effort.seconds * 2,
@@ -86,7 +86,7 @@ async function measureRound(bench: Bench, server: RunningServer, round: number, 
     known: percentilesOfValues(customers.latenciesMs),
     knownStatuses: customers.statuses,
     garbageStatuses: attackers?.statuses ?? {},
-    lookUps: (await lookUps(databaseUrl)) - lookUpsBefore,
+    lookUps: (await lookUpsByHash(databaseUrl)) - lookUpsBefore,
     residentBeforeMiB,
     residentAfterMiB: server.residentMiB(),
     disturbance: machine(),
@@ -97,16 +97,6 @@ async function measureRound(bench: Bench, server: RunningServer, round: number, 
 function requireStatuses({ statuses }: StreamResult, allowed: readonly number[]): void {
   if (Object.keys(statuses).every((status) => allowed.includes(Number(status)))) return;
   throw new UnexpectedAnswers(`Answers were ${JSON.stringify(statuses)}`);
-}
-
-/** How often the database has been asked about keys by their hash, as it counts itself. */
-async function lookUps(databaseUrl: string): Promise<number> {
-  const [row] = await query<{ calls: string }>(
-    databaseUrl,
-    `select coalesce(sum(calls), 0) as calls from pg_stat_statements s join pg_database d on d.oid = s.dbid
-     where d.datname = current_database() and s.query ilike '%key_hash%' and s.query ilike 'select%'`,
-  );
-  return Number(row?.calls);
 }
 
 function total(statuses: StreamResult['statuses'], of: (status: number) => boolean = () => true): number {

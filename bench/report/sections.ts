@@ -7,20 +7,14 @@ import {
   type PartResult,
   type Recorded,
   type Results,
-  type RevocationResult,
 } from '../results.ts';
-import { median, percentilesOfValues } from '../statistics.ts';
+import { median } from '../statistics.ts';
 import { EXPRESS } from '../subjects.ts';
-import { figuresTable, image, milliseconds, paragraphs, roundsText, table } from './markdown.ts';
-import { attackChart, growthChart, memoryChart, revocationChart } from './part-charts.ts';
+import { figuresTable, image, milliseconds, roundsText, table } from './markdown.ts';
+import { attackChart, growthChart, memoryChart } from './part-charts.ts';
+import { revocationSection } from './revocation-section.ts';
+import { type Section, withNotes } from './section.ts';
 import { latencyChart, throughputChart } from './throughput-charts.ts';
-
-/** A chapter of the document, and the charts that it shows. */
-export interface Section {
-  title: string;
-  text: string;
-  charts: Record<string, string>;
-}
 
 export function sectionsOf(results: Results): Section[] {
   const { validate, reveal, cold, attack, growth, revocation } = results;
@@ -60,10 +54,6 @@ function figures(part: PartResult): string {
   return figuresTable(part, EXPRESS, 'Express');
 }
 
-function withNotes({ notes }: PartResult, ...text: string[]): string {
-  return paragraphs(...text, ...notes);
-}
-
 function validateSection(part: Recorded): Section {
   return {
     title: 'Validating a key: `GET /validate`',
@@ -74,29 +64,6 @@ function validateSection(part: Recorded): Section {
       image('latency.svg', 'Latency of Key Service and its peers, by percentile'),
     ),
     charts: { 'throughput.svg': throughputChart(part), 'latency.svg': latencyChart(part) },
-  };
-}
-
-function revocationSection(part: Recorded<RevocationResult>): Section {
-  const { lagsMs, sentLagsMs, revokeMs, replicas, backgroundRate, disturbance } = part.revocation;
-  const row = (name: string, lags: number[]) => {
-    const { p50, p90, p99 } = percentilesOfValues(lags);
-    return [name, ...[p50, p90, p99, Math.max(...lags)].map(milliseconds)];
-  };
-  return {
-    title: 'Revoking a key, everywhere',
-    text: withNotes(
-      part,
-      `${lagsMs.length} keys are revoked, one after another, while ${replicas} replicas on one PostgreSQL serve other customers (${backgroundRate} requests a second each) and every one of them is asked about the key a thousand times a second. What counts is the time from the answer to the revocation until the last answer anywhere that still accepted the key.`,
-      image('revocation.svg', 'Share of revocations that hold on all replicas, over time'),
-      table(
-        ['after the revocation was answered', 'p50', 'p90', 'p99', 'worst'],
-        [row('the last acceptance arrived', lagsMs), row('the last accepted request was sent', sentLagsMs)],
-      ),
-      `The first line also counts requests that were under way when the revocation was answered, and the time their answers took to be read: what is true is between the two lines. Revoking itself took ${milliseconds(revokeMs.p50)} (p50), ${milliseconds(revokeMs.p99)} (p99).`,
-      disturbance.disturbed ? '† Other programs disturbed this part.' : '',
-    ),
-    charts: { 'revocation.svg': revocationChart(part) },
   };
 }
 
