@@ -54,5 +54,6 @@ export function resultOf({ latenciesMs, seconds }: AskedEach): LoadResult {
     latencyMs: percentilesOfValues(latenciesMs),
     maxMs: Math.max(...latenciesMs),
     timeouts: 0,
+    refused: 0,
   };
 }

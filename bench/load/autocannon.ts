@@ -34,8 +34,9 @@ async function run(load: Load, signal: AbortSignal): Promise<LoadResult> {
   signal.removeEventListener('abort', stop);
   signal.throwIfAborted();
 
-  const statuses = Object.keys(result.statusCodeStats ?? {});
-  if (statuses.some((status) => status !== String(load.expectedStatus)) || result.errors > result.timeouts) {
+  const statuses = result.statusCodeStats ?? {};
+  const allowed = [String(load.expectedStatus), ...(load.keys === 'unknown' ? ['503'] : [])];
+  if (Object.keys(statuses).some((status) => !allowed.includes(status)) || result.errors > result.timeouts) {
     throw new UnexpectedAnswers(`Answers were ${JSON.stringify(result.statusCodeStats)}, errors ${result.errors}`);
   }
   return {
@@ -44,6 +45,7 @@ async function run(load: Load, signal: AbortSignal): Promise<LoadResult> {
     latencyMs: percentilesOf((percentile) => result.latency[FIELDS[percentile as keyof typeof FIELDS]]),
     maxMs: result.latency.max,
     timeouts: result.timeouts,
+    refused: statuses['503']?.count ?? 0,
   };
 }
 

@@ -7,7 +7,7 @@ export interface Load {
   seconds: number;
   /** Which keys are asked about: those of a file in turn, or ones that were never issued, each once. */
   keys: { file: string } | 'unknown';
-  /** Any other status fails the run. */
+  /** Any other status fails the run; of unknown keys, some may be answered 503 by a service that bounds its look-ups. */
   expectedStatus: number;
 }
 
@@ -18,6 +18,8 @@ export interface LoadResult {
   maxMs: number;
   /** Answers that took longer than two seconds. */
   timeouts: number;
+  /** Answers that were a 503 by right. */
+  refused: number;
 }
 
 /** A tool that asks as fast as it is answered, on a fixed number of connections (a closed loop). */

@@ -19,6 +19,7 @@ interface Summary extends Record<`p${string}`, number> {
   write: number;
   timeout: number;
   unexpected: number;
+  refused: number;
 }
 
 /** undefined where it is not installed. */
@@ -62,6 +63,7 @@ function resultOf(summary: Summary, known: boolean): LoadResult {
     latencyMs: percentilesOf((percentile) => (summary[`p${percentile}`] ?? Number.NaN) / 1000),
     maxMs: summary.max / 1000,
     timeouts: summary.timeout,
+    refused: summary.refused,
   };
 }
 

@@ -33,6 +33,7 @@ end
 local start, start_crc, head
 local counter = 0
 unexpected = 0
+refused = 0
 
 function init(args)
   start = "ks_live_" .. args[1]
@@ -50,7 +51,11 @@ function request()
 end
 
 function response(status)
-  if status ~= expected then unexpected = unexpected + 1 end
+  if status == 503 then
+    refused = refused + 1
+  elseif status ~= expected then
+    unexpected = unexpected + 1
+  end
 end
 
 dofile(os.getenv("BENCH_LUA") .. "/report.lua")
