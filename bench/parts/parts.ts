@@ -1,0 +1,10 @@
+import { attack } from './attack.ts';
+import { cold } from './cold.ts';
+import { growth } from './growth.ts';
+import { issueRevoke } from './issue-revoke.ts';
+import type { Part } from './part.ts';
+import { reveal } from './reveal.ts';
+import { revocation } from './revocation.ts';
+import { validate } from './validate.ts';
+
+export const PARTS: readonly Part[] = [validate, reveal, cold, attack, growth, revocation, issueRevoke];
