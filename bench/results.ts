@@ -83,6 +83,8 @@ export interface RevocationResult extends PartResult {
     lagsMs: number[];
     /** The same, to when the last accepted request was sent: what a client that asks from now on may still meet. */
     sentLagsMs: number[];
+    /** Answered 503 at first, and left out of the figures. */
+    retried: number;
     revokeMs: Percentiles;
     /** How the other customers were answered. */
     customers: Record<number, number>;

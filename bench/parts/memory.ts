@@ -89,12 +89,12 @@ export function memoryTargets({ bytesPerKey, cycle, ...memory }: MemoryFigures):
     },
     {
       text: `Heap that ${met} distinct keys leave behind: at most ${CACHE_MIB} MiB`,
-      value: `${heap.toFixed(0)} MiB`,
+      value: `${Math.round(heap)} MiB`,
       met: heap <= CACHE_MIB,
     },
     {
       text: `Resident memory that they add at any time: at most ${CACHE_MIB} MiB`,
-      value: `${grown.toFixed(0)} MiB, on ${memory.baseResidentMiB.toFixed(0)} MiB`,
+      value: `${Math.round(grown)} MiB, on ${Math.round(memory.baseResidentMiB)} MiB`,
       met: grown <= CACHE_MIB,
     },
   ];

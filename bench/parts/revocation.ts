@@ -23,6 +23,8 @@ const LOAD_LIMIT_S = 600;
 const FIRST_KEY = 15_000;
 const P99_MS = 25;
 const WORST_MS = 50;
+/** Of a revocation that is answered 503. */
+const MOST_TRIES = 5;
 
 /** How long a revoked key is still accepted anywhere, while four replicas serve customers. */
 export const revocation = {
@@ -100,28 +102,38 @@ async function revokeAll(bench: Bench, replicas: RunningServer[], keys: KeyToRev
   const lagsMs: number[] = [];
   const sentLagsMs: number[] = [];
   const revokesMs: number[] = [];
+  let retried = 0;
   const ports = replicas.map(({ port }) => port);
   for (const [turn, { key, id, clerkOrgId }] of keys.entries()) {
     bench.signal.throwIfAborted();
     const request = rawRequest('DELETE', `/internal/api-keys/${id}?clerkOrgId=${clerkOrgId}`, {
       'X-Service-Key': bench.serviceKey,
     });
+    let tries = 0;
     const watched = await watchKey(ports, key, async () => {
-      const revoker = await Connection.open(ports[turn % ports.length] ?? 0);
       // At no fixed place between two probes of the change feed.
       await sleep(5 + Math.random() * 20);
-      const sent = performance.now();
-      const { status, body } = await revoker.send(request).finally(() => revoker.close());
-      revokesMs.push(performance.now() - sent);
-      if (status !== 200) throw new UnexpectedAnswers(`A revocation was answered ${status}: ${body}`);
+      for (let status = 503; status === 503 && tries < MOST_TRIES; tries += 1) {
+        const revoker = await Connection.open(ports[turn % ports.length] ?? 0);
+        const sent = performance.now();
+        const answer = await revoker.send(request).finally(() => revoker.close());
+        status = answer.status;
+        if (status === 200) revokesMs.push(performance.now() - sent);
+        else if (status !== 503) throw new UnexpectedAnswers(`A revocation was answered ${status}: ${answer.body}`);
+      }
     });
+    if (tries > 1) {
+      // What was answered 503 may have been done all the same: when, nobody was told.
+      retried += 1;
+      continue;
+    }
     lagsMs.push(Math.max(0, watched.lastAcceptedAt - watched.doneAt));
     sentLagsMs.push(Math.max(0, watched.lastAcceptedSentAt - watched.doneAt));
   }
-  return { lagsMs, sentLagsMs, revokeMs: percentilesOfValues(revokesMs) };
+  return { lagsMs, sentLagsMs, retried, revokeMs: percentilesOfValues(revokesMs) };
 }
 
-function targetsOf({ lagsMs, customers }: Pick<RevocationResult['revocation'], 'lagsMs' | 'customers'>): Target[] {
+function targetsOf({ lagsMs, customers, retried }: RevocationResult['revocation']): Target[] {
   const { p99 } = percentilesOfValues(lagsMs);
   const worst = Math.max(...lagsMs);
   const refused = customers[503] ?? 0;
@@ -132,6 +144,7 @@ function targetsOf({ lagsMs, customers }: Pick<RevocationResult['revocation'], '
       met: p99 <= P99_MS,
     },
     { text: `The same, worst: at most ${WORST_MS} ms`, value: `${worst.toFixed(1)} ms`, met: worst <= WORST_MS },
+    { text: 'Revocations that were answered 503 at first: none', value: String(retried), met: retried === 0 },
     { text: 'Other customers that were answered 503 meanwhile: none', value: String(refused), met: refused === 0 },
   ];
 }
