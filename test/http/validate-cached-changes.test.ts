@@ -97,6 +97,9 @@ describe('a change past the service, soon', () => {
 
   it('is seen when the row of a key is deleted', async () => {
     const { key, id } = await knownKey();
+    // Its use is written a moment later, and would stand in the way.
+    const uses = () => service.sql('select 1 from key_service.api_key_uses where api_key_id = $1', [id]);
+    await expect.poll(uses, SOON).toHaveLength(1);
     await service.sql(
       `with uses as (delete from key_service.api_key_uses where api_key_id = $1)
        delete from key_service.api_keys where id = $1`,

@@ -15,7 +15,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   service = await startBuiltService({
     ...productionEnvironment(database.url),
-    NODE_OPTIONS: `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${directory}`,
+    NODE_OPTIONS: `--heapsnapshot-signal=SIGWINCH --diagnostic-dir=${directory}`,
   });
 });
 afterAll(async () => {
@@ -24,9 +24,9 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Every string that the process holds, as its heap says after a collection of garbage. */
+/** Every string that the process holds, as its heap says after a collection of garbage. The signal means nothing else to it. */
 async function stringsInMemory(): Promise<string> {
-  service.process.kill('SIGUSR2');
+  service.process.kill('SIGWINCH');
   await expect.poll(() => readdir(directory), { timeout: 30_000 }).toHaveLength(1);
   // The process does nothing else until it is written.
   expect((await service.request('GET', '/health')).status).toBe(200);
