@@ -15,7 +15,8 @@ beforeAll(async () => {
   const first = await startService({ environment });
   const rest = await Promise.all(Array.from({ length: 3 }, () => startService({ environment, beside: first })));
   replicas = [first, ...rest];
-  background = (await Promise.all(Array.from({ length: 20 }, () => first.issueKey(org)))).map(({ key }) => key);
+  background = [];
+  for (const replica of replicas) background.push((await replica.issueKey(org)).key);
 });
 afterAll(async () => {
   const [first, ...rest] = replicas;

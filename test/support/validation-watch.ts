@@ -1,3 +1,4 @@
+import { onTestFinished } from 'vitest';
 import type { Client } from './client.ts';
 import { timed } from './stopwatch.ts';
 
@@ -25,7 +26,12 @@ export function watchValidations(client: Pick<Client, 'asHolder'>, key: string, 
     const { answer, tookMs } = await timed(() => client.asHolder(key, '/validate'));
     seen.push({ beganMs, tookMs, status: answer.status, code: answer.body.code });
   };
-  const timer = setInterval(() => asked.push(ask()), everyMs);
+  const timer = setInterval(() => {
+    const asking = ask();
+    asking.catch(() => {}); // stop() tells
+    asked.push(asking);
+  }, everyMs);
+  onTestFinished(() => clearInterval(timer)); // if the test failed before it stopped
   return {
     seen,
     async stop() {
