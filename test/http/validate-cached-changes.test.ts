@@ -31,19 +31,15 @@ describe('a change that this replica makes, from its answer on', () => {
   it('refuses a key that was revoked, while it is validated all the time', async () => {
     for (let round = 0; round < 20; round += 1) {
       const { key, id, org } = await knownKey();
-      const answers: Promise<unknown>[] = [];
       let revoked = false;
-      const all = (async () => {
-        while (!revoked) {
-          answers.push(validate(key));
-          await new Promise(setImmediate);
-        }
-      })();
-      await service.asService('DELETE', `/internal/api-keys/${id}?clerkOrgId=${org}`);
+      const others = Array.from({ length: 10 }, async () => {
+        while (!revoked) await validate(key);
+      });
+      const { status } = await service.asService('DELETE', `/internal/api-keys/${id}?clerkOrgId=${org}`);
       const next = await validate(key);
       revoked = true;
-      await all;
-      await Promise.all(answers);
+      await Promise.all(others);
+      expect(status).toBe(200);
       expectProblem(next, 401, 'api_key_revoked');
       expectProblem(await validate(key), 401, 'api_key_revoked');
     }
