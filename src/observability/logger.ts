@@ -6,6 +6,11 @@ import type { Config } from '../config.ts';
 export type Logger = Pick<PinoLogger, 'info' | 'warn' | 'error' | 'fatal'>;
 
 const STANDARD_OUTPUT = 1;
+/** Lines are gathered for so long, or until they are so many: a write of its own for each would cost more than the line. */
+const GATHERED_MS = 100;
+const GATHERED_BYTES = 2_048;
+/** What a pipe takes in one piece (PIPE_BUF): lines of workers, which share it, do not get into each other. */
+const WRITTEN_AT_ONCE_BYTES = 4_096;
 /** Kept for a reader that is slow, or a disk that is full; what comes after that is lost. */
 const KEPT_BYTES = 4 * 1024 * 1024;
 
@@ -46,7 +51,14 @@ function terminal(): DestinationStream {
  * what is left when the process exits, however it does.
  */
 function buffered(fd: number): DestinationStream {
-  const destination = pino.destination({ dest: fd, sync: false, maxLength: KEPT_BYTES });
+  const destination = pino.destination({
+    dest: fd,
+    sync: false,
+    minLength: GATHERED_BYTES,
+    maxWrite: WRITTEN_AT_ONCE_BYTES,
+    periodicFlush: GATHERED_MS,
+    maxLength: KEPT_BYTES,
+  });
   // A log that nobody reads any more, or a disk that is full, must not end the service; nor keep it from ending, which
   // the last flush would: it tries until it succeeds.
   let writable = true;
