@@ -87,10 +87,10 @@ export function compose({
             if (held) logger.info('the change feed is followed: validations are answered from memory');
             else logger.warn('the change feed is late or lost: every validation reads the database');
           },
+          onChange: ({ kind }) => metrics.changes.inc({ kind }),
           onProbe: (roundTripMs) => metrics.changeFeedProbe.observe(roundTripMs / 1000),
         });
   const changes = changeFeed ?? noChangeFeed;
-  changes.subscribe(({ kind }) => metrics.changes.inc({ kind }));
   metrics.watchLease(() => changes.holdsLease);
   const dataKeys = new DataKeys(masterKeyFromBytes(secrets.encryptionKey), {
     onDamaged: (dataKeyId) => logger.error({ dataKeyId }, 'a data key does not open and was retired; it was altered'),
@@ -111,6 +111,7 @@ export function compose({
     database,
     changes,
     membership: clerk.membership,
+    membershipLimitMs: config.clerk.timeoutMs + 1_000,
     lastUsed: apiKeyUses,
     prefix: config.apiKeyPrefix,
     cacheMaxBytes: Math.floor(config.cache.maxBytes * API_KEYS_SHARE),

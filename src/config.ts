@@ -50,6 +50,8 @@ export class ConfigurationError extends Error {
 }
 
 const SHORTEST_PRODUCTION_SERVICE_KEY = 16;
+/** One for look-ups of each kind, and one for changes and probes. */
+const SMALLEST_POOL = 4;
 /** A probe's round trip has to fit into a quarter of it. */
 const SHORTEST_LEASE_MS = 100;
 /** A revoked key may be accepted for so long when everything fails; nobody should want more. */
@@ -125,7 +127,7 @@ const variables = z.object({
     .string()
     .regex(/^[a-z][a-z0-9]{0,15}$/, 'must be 1 to 16 lower-case letters and digits, a letter first')
     .default('ks'),
-  DATABASE_POOL_MAX: whole(2, 1_000).prefault('10'),
+  DATABASE_POOL_MAX: whole(SMALLEST_POOL, 1_000).prefault('10'),
   CACHE_LEASE_MS: whole(SHORTEST_LEASE_MS, LONGEST_LEASE_MS).prefault('2000'),
   CACHE_MAX_BYTES: whole(SMALLEST_CACHE_BYTES, LARGEST_CACHE_BYTES).prefault(String(128 * MEBIBYTE)),
   KEY_SERVICE_WORKERS: workers().prefault('1'),

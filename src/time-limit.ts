@@ -8,14 +8,30 @@ export async function settledWithin(limitMs: number, work: Promise<unknown>): Pr
   clearTimeout(timer);
 }
 
-/** What the work comes to, or `late()` as its failure when that takes longer than `limitMs`; the work goes on. */
+/**
+ * Tells whether so much time has passed, by either clock: the monotonic one, which nobody sets, and the wall clock, which
+ * goes on while a machine is suspended.
+ */
+export function deadlineIn(limitMs: number): () => boolean {
+  const monotonicMs = performance.now() + limitMs;
+  const wallMs = Date.now() + limitMs;
+  return () => performance.now() > monotonicMs || Date.now() > wallMs;
+}
+
+/**
+ * What the work comes to, or `late()` as its failure when that takes longer than `limitMs`; the work goes on. Late it is
+ * also for a process that was stopped meanwhile, and finds the result before its timer has fired.
+ */
 export async function within<T>(limitMs: number, work: Promise<T>, late: () => Error): Promise<T> {
+  const isOver = deadlineIn(limitMs);
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(late()), limitMs);
   });
   try {
-    return await Promise.race([work, limit]);
+    const result = await Promise.race([work, limit]);
+    if (isOver()) throw late();
+    return result;
   } finally {
     clearTimeout(timer);
   }

@@ -46,7 +46,7 @@ export async function insertApiKey(queries: Queries, key: ApiKeyToInsert): Promi
 /** Finds a key by its hash: the one statement that runs for customers' own requests. */
 export function prepareFindForValidation(
   database: Database,
-): (keyHash: Buffer, limitMs: number) => Promise<ValidatedApiKey | undefined> {
+): (keyHash: Buffer) => Promise<ValidatedApiKey | undefined> {
   const find = database.prepare('api_key_for_validation', (queries) =>
     queries
       .select({
@@ -69,7 +69,7 @@ export function prepareFindForValidation(
       .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))
       .where(eq(apiKeys.keyHash, sql.placeholder('keyHash'))),
   );
-  return async (keyHash, limitMs) => (await find({ keyHash }, limitMs))[0];
+  return async (keyHash) => (await find({ keyHash }))[0];
 }
 
 export async function findApiKey(queries: Queries, clerkOrgId: string, id: string): Promise<UsedApiKey | undefined> {
@@ -104,18 +104,21 @@ export async function listApiKeys(
     .limit(limit);
 }
 
-/** Revokes for good; a second time changes nothing. @returns the key's hash, or undefined when the organisation has no such key */
+/**
+ * Revokes for good; a second time changes nothing.
+ *
+ * @returns the key's hash, or undefined when the organisation has no such key
+ */
 export async function revokeApiKey(queries: Queries, clerkOrgId: string, id: string): Promise<Buffer | undefined> {
-  const [row] = await queries
+  const which = and(eq(apiKeys.id, id), ownedBy(queries, clerkOrgId));
+  const [revoked] = await queries
     .update(apiKeys)
-    .set({
-      revokedAt: sql`coalesce(${apiKeys.revokedAt}, now())`,
-      updatedAt: sql`case when ${apiKeys.revokedAt} is null then now() else ${apiKeys.updatedAt} end`,
-      revision: sql`case when ${apiKeys.revokedAt} is null then ${apiKeys.revision} + 1 else ${apiKeys.revision} end`,
-    })
-    .where(and(eq(apiKeys.id, id), ownedBy(queries, clerkOrgId)))
+    .set({ revokedAt: sql`now()`, updatedAt: sql`now()`, revision: sql`${apiKeys.revision} + 1` })
+    .where(and(which, isNull(apiKeys.revokedAt)))
     .returning({ keyHash: apiKeys.keyHash });
-  return row?.keyHash;
+  if (revoked !== undefined) return revoked.keyHash;
+  const [before] = await queries.select({ keyHash: apiKeys.keyHash }).from(apiKeys).where(which);
+  return before?.keyHash;
 }
 
 function ownedBy(queries: Queries, clerkOrgId: string) {

@@ -38,6 +38,8 @@ interface Dependencies {
   database: Database;
   changes: Changes;
   membership: MembershipLookup;
+  /** Longer than `membership` ever takes. */
+  membershipLimitMs: number;
   lastUsed: LastUsed;
   prefix: string;
   cacheMaxBytes: number;
@@ -65,6 +67,7 @@ export class KeyValidation {
       maxBytes: cacheMaxBytes,
       sizeOf: (key) => key.size,
       maxAbsent: UNKNOWN_KEYS_REMEMBERED,
+      readLimitMs: LOOKUP_LIMIT_MS,
     });
     const half = Math.ceil(lookUpsAtOnce / 2);
     const budget = { atOnce: half, waiting: LOOKUPS_WAITING, patienceMs: WAITING_LIMIT_MS };
@@ -86,7 +89,10 @@ export class KeyValidation {
 
   /** Who the holder's organisation is to Clerk; never fails, never takes longer than Clerk's time limit. */
   membershipOf({ known }: KeyHolder): Membership | Promise<Membership> {
-    return this.#dependencies.membership(known.clerkOrgId);
+    const { membership, membershipLimitMs } = this.#dependencies;
+    const found = membership(known.clerkOrgId);
+    // It keeps its own limit, unless the whole process was stopped: then the key may be long revoked.
+    return found instanceof Promise ? within(membershipLimitMs, found, databaseUnavailable) : found;
   }
 
   #judge(origin: Origin, known: KnownKey | null): Validation {
@@ -102,14 +108,13 @@ export class KeyValidation {
 
   #lookUp(hash: string): Promise<KnownKey | null> {
     const budget = this.cache.has(hash) ? this.#budgets.familiar : this.#budgets.strange;
-    const reading = this.cache.read(hash, () =>
+    return this.cache.read(hash, () =>
       budget.run(async () => {
-        const facts = await this.#find(Buffer.from(hash, 'latin1'), LOOKUP_LIMIT_MS);
+        // For as long as it takes: its connection is not free before, whoever still waits.
+        const facts = await this.#find(Buffer.from(hash, 'latin1'));
         if (facts === undefined) return { value: null, organizationId: null };
         return { value: new KnownKey(facts), organizationId: facts.organizationId };
       }),
     );
-    // It may have waited for another's look-up before its own.
-    return within(LOOKUP_LIMIT_MS, reading, databaseUnavailable);
   }
 }

@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { type Change, subjectOf } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
+import { databaseUnavailable } from '../database/database-error.ts';
+import { within } from '../time-limit.ts';
 import { SingleFlight } from './single-flight.ts';
 
 /** What a look-up found: the value, null for nothing, and the organisation whose changes it depends on, if any. */
@@ -17,9 +19,11 @@ interface Group {
   members: number;
 }
 
+/** Something that is remembered, of the time since the feed was last lost, and of an organisation or none. */
 interface Entry<V> {
   value: V;
   group: Group | null;
+  generation: number;
 }
 
 export interface LeasedCacheOptions<V> {
@@ -28,6 +32,8 @@ export interface LeasedCacheOptions<V> {
   maxBytes: number;
   /** What a value takes with all that belongs to it, in bytes. */
   sizeOf: (value: V) => number;
+  /** How long a reader waits, for other readers too. */
+  readLimitMs: number;
   /** For what was not found; apart, so that asking for what is not there pushes out nothing that is. */
   maxAbsent: number;
 }
@@ -53,21 +59,31 @@ const SMALLEST_ENTRY_BYTES = 512;
 export class LeasedCache<V extends object> {
   readonly #changes: Changes;
   readonly #found: LRUCache<string, Entry<V>>;
-  readonly #absent: LRUCache<string, { group: Group | null }>;
+  readonly #absent: LRUCache<string, Entry<null>>;
   readonly #groups = new Map<string, Group>();
   readonly #flights = new SingleFlight<V | null>();
+  readonly #readLimitMs: number;
+  /** Everything from before is not answered with any more; that there was something is worth knowing, see `has`. */
+  #generation = 0;
+  /** Found, and of this generation. */
+  #current = 0;
   #hits = 0;
   #misses = 0;
   #evictions = 0;
 
-  constructor({ changes, maxBytes, sizeOf, maxAbsent }: LeasedCacheOptions<V>) {
+  constructor({ changes, maxBytes, sizeOf, maxAbsent, readLimitMs }: LeasedCacheOptions<V>) {
     this.#changes = changes;
+    this.#readLimitMs = readLimitMs;
     this.#found = new LRUCache({
       max: Math.ceil(maxBytes / SMALLEST_ENTRY_BYTES),
       maxSize: maxBytes,
       sizeCalculation: ({ value }) => Math.max(SMALLEST_ENTRY_BYTES, sizeOf(value)),
-      dispose: ({ group }, _key, reason) => {
+      onInsert: ({ generation }) => {
+        if (generation === this.#generation) this.#current += 1;
+      },
+      dispose: ({ group, generation }, _key, reason) => {
         if (reason === 'evict') this.#evictions += 1;
+        if (generation === this.#generation) this.#current -= 1;
         this.#leave(group);
       },
     });
@@ -87,16 +103,25 @@ export class LeasedCache<V extends object> {
     return this.#found.has(key);
   }
 
-  /** Reads what memory does not have. Rejects with whatever `lookUp` rejects with. */
+  /**
+   * Reads what memory does not have.
+   *
+   * @throws whatever `lookUp` throws; ServiceError `database_unavailable` when it takes too long
+   */
   read(key: string, lookUp: () => Promise<Found<V>>): Promise<V | null> {
     this.#misses += 1;
     // With the lease a read under way is as good as a remembered one. Without it, it may be older than a change that
     // its asker knows of.
-    return this.#flights.run(key, this.#changes.holdsLease, async () => {
+    const read = this.#flights.run(key, this.#changes.holdsLease, async () => {
       const { position } = this.#changes;
       const found = await lookUp();
       if (position !== null) this.#remember(key, found, position);
       return found.value;
+    });
+    return within(this.#readLimitMs, read, () => {
+      // Who asks from now on need not wait for the same.
+      this.#flights.detach(key);
+      return databaseUnavailable();
     });
   }
 
@@ -105,17 +130,16 @@ export class LeasedCache<V extends object> {
       hits: this.#hits,
       misses: this.#misses,
       evictions: this.#evictions,
-      entries: this.#found.size + this.#absent.size,
+      entries: this.#current + this.#absent.size,
       bytes: this.#found.calculatedSize,
       organizations: this.#groups.size,
     };
   }
 
   #remembered(key: string): V | null | undefined {
-    const entry = this.#found.get(key);
-    if (entry !== undefined) return entry.group?.current === false ? undefined : entry.value;
-    const absent = this.#absent.get(key);
-    return absent === undefined || absent.group?.current === false ? undefined : null;
+    const entry = this.#found.get(key) ?? this.#absent.get(key);
+    if (entry === undefined || entry.generation !== this.#generation) return undefined;
+    return entry.group?.current === false ? undefined : entry.value;
   }
 
   #remember(key: string, { value, organizationId }: Found<V>, position: number): void {
@@ -123,10 +147,10 @@ export class LeasedCache<V extends object> {
     const group = organizationId === null ? null : this.#join(organizationId);
     if (value === null) {
       this.#found.delete(key);
-      this.#absent.set(key, { group });
+      this.#absent.set(key, { value: null, group, generation: this.#generation });
     } else {
       this.#absent.delete(key);
-      this.#found.set(key, { value, group });
+      this.#found.set(key, { value, group, generation: this.#generation });
       // One that is larger than all there is room for was not taken.
       if (!this.#found.has(key)) this.#leave(group);
     }
@@ -135,7 +159,8 @@ export class LeasedCache<V extends object> {
   #forget(change: Change): void {
     const subject = subjectOf(change);
     if (subject === null) {
-      this.#found.clear();
+      this.#generation += 1;
+      this.#current = 0;
       this.#absent.clear();
       this.#groups.clear();
       this.#flights.detachAll();

@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import { databaseUnavailable } from '../database/database-error.ts';
 import { ServiceError } from '../errors.ts';
 
 export interface LookUpBudgetOptions {
@@ -17,18 +18,38 @@ export interface LookUpBudgetOptions {
 export class LookUpBudget {
   readonly #options: LookUpBudgetOptions;
   readonly #limit: ReturnType<typeof pLimit>;
+  /** Of the look-up that was over last. */
+  #failed = false;
 
   constructor(options: LookUpBudgetOptions) {
     this.#options = options;
     this.#limit = pLimit(options.atOnce);
   }
 
-  /** @throws ServiceError `overloaded`, at once when too many wait already */
+  /**
+   * @throws ServiceError `overloaded`, at once when too many wait already; `database_unavailable` where that is because
+   * look-ups fail
+   */
   run<T>(lookUp: () => Promise<T>): Promise<T> {
     const { waiting, patienceMs } = this.#options;
-    if (this.#limit.pendingCount >= waiting) return Promise.reject(overloaded());
+    if (this.#limit.pendingCount >= waiting) return Promise.reject(this.#refusal());
     const deadline = performance.now() + patienceMs;
-    return this.#limit(() => (performance.now() < deadline ? lookUp() : Promise.reject(overloaded())));
+    return this.#limit(() => (performance.now() < deadline ? this.#noting(lookUp) : Promise.reject(this.#refusal())));
+  }
+
+  async #noting<T>(lookUp: () => Promise<T>): Promise<T> {
+    try {
+      const found = await lookUp();
+      this.#failed = false;
+      return found;
+    } catch (error) {
+      this.#failed = true;
+      throw error;
+    }
+  }
+
+  #refusal(): ServiceError {
+    return this.#failed ? databaseUnavailable() : overloaded();
   }
 }
 

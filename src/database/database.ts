@@ -5,7 +5,7 @@ import { ConnectionTrouble } from './database-error.ts';
 import type { Queries } from './queries.ts';
 import { connectionOptions, type DatabaseServer, SERVER_LIMITS_MS } from './server.ts';
 import { inTransaction } from './transaction.ts';
-import { trip } from './trip.ts';
+import { inTime, trip } from './trip.ts';
 
 /** How the pool stands: `waiting` counts requests that wait for a connection. */
 export interface PoolState {
@@ -55,11 +55,9 @@ export interface DatabaseOptions {
  * A standby may be behind its primary, for as long as it likes: what was revoked there would still be good here. It becomes
  * a primary without losing its connections, and a primary no standby.
  */
-function refuseStandby(client: pg.PoolClient, done: (error?: Error) => void): void {
-  client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby').then(
-    ({ rows }) => done(rows[0]?.standby === true ? new ConnectionTrouble('A standby') : undefined),
-    (error: Error) => done(error),
-  );
+async function refuseStandby(client: pg.ClientBase): Promise<void> {
+  const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
+  if (rows[0]?.standby !== false) throw new ConnectionTrouble('A standby');
 }
 
 export function openDatabase({ server, poolMax, onIdleConnectionLost }: DatabaseOptions): Database {
@@ -70,7 +68,8 @@ export function openDatabase({ server, poolMax, onIdleConnectionLost }: Database
     query_timeout: ANSWER_LIMIT_MS,
     max: poolMax,
     idleTimeoutMillis: IDLE_CONNECTION_MS,
-    verify: refuseStandby,
+    // Not its `verify`, which forgets a connection whose request gave up while it was being verified.
+    onConnect: refuseStandby,
   });
   // Both stay attached for good: an error event that nobody listens to would end the process. The pool speaks for its
   // idle connections; one that is lost between two statements of a transaction speaks for itself, and the next statement
@@ -79,14 +78,23 @@ export function openDatabase({ server, poolMax, onIdleConnectionLost }: Database
   pool.on('connect', (client) => client.on('error', () => {}));
   const queries = drizzle(pool);
 
+  const transaction: Database['transaction'] = (work, limitMs = TRIP_LIMIT_MS) =>
+    trip(limitMs, (limit) => inTransaction(pool, work, { limit, pooled: server.pooled }));
+
   return {
-    query: (work, limitMs = TRIP_LIMIT_MS) => trip(limitMs, () => work(queries)),
-    transaction: (work, limitMs = TRIP_LIMIT_MS) =>
-      trip(limitMs, (limit) => inTransaction(pool, work, { limit, pooled: server.pooled })),
+    // Behind a pooler a statement has limits, and knows where it is, only in a transaction.
+    query: server.pooled
+      ? transaction
+      : (work, limitMs = TRIP_LIMIT_MS) => trip(limitMs, async (limit) => inTime(limit, await work(queries))),
+    transaction,
     prepare(name, build) {
-      // Without a name it is parsed each time, which is all that a pooler allows; the SQL is still built only once.
-      const prepared = build(queries).prepare(server.pooled ? '' : name);
-      return (values, limitMs = TRIP_LIMIT_MS) => trip(limitMs, () => prepared.execute(values));
+      // A name would not outlive the transaction there.
+      if (server.pooled) {
+        return (values, limitMs) => transaction((queries) => build(queries).prepare('').execute(values), limitMs);
+      }
+      const prepared = build(queries).prepare(name);
+      return (values, limitMs = TRIP_LIMIT_MS) =>
+        trip(limitMs, async (limit) => inTime(limit, await prepared.execute(values)));
     },
     poolState: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: (limitMs) => settledWithin(limitMs, pool.end()),

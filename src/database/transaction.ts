@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { ConnectionTrouble, isConnectionTrouble } from './database-error.ts';
 import type { Queries } from './queries.ts';
 import { SERVER_LIMITS_MS } from './server.ts';
-import type { TripLimit } from './trip.ts';
+import { inTime, type TripLimit } from './trip.ts';
 
 /**
  * Drizzle's own transaction hands its connection back to the pool whatever happened to it. One that stopped
@@ -33,11 +33,10 @@ export async function inTransaction<T>(
   let broken = false;
   try {
     return await drizzle(client).transaction(async (queries) => {
-      if (pooled) await queries.execute(OWN_LIMITS);
+      if (pooled) await beginBehindPooler(queries);
       const result = await work(queries);
-      // A process that was stopped wakes up with its timers still to fire.
-      if (!held || performance.now() > limit.deadline) throw new ConnectionTrouble('Time limit');
-      return result;
+      if (!held) throw new ConnectionTrouble('Time limit');
+      return inTime(limit, result);
     });
   } catch (error) {
     broken = isConnectionTrouble(error);
@@ -47,9 +46,16 @@ export async function inTransaction<T>(
   }
 }
 
-/** Behind a pooler a session cannot have limits; a transaction can. */
-const OWN_LIMITS = sql.raw(
-  Object.entries(SERVER_LIMITS_MS)
-    .map(([name, limitMs]) => `set local ${name} = ${limitMs}`)
-    .join('; '),
-);
+/**
+ * Behind a pooler a session cannot have limits, and what one learned of its server may be of another one now: each
+ * transaction sets its limits, and finds out whether it is on a standby.
+ */
+async function beginBehindPooler(queries: Queries): Promise<void> {
+  const settings = Object.entries(SERVER_LIMITS_MS).map(
+    ([name, limitMs]) => sql`set_config(${name}, ${`${limitMs}`}, true)`,
+  );
+  const { rows } = await queries.execute<{ standby: boolean }>(
+    sql`select pg_is_in_recovery() as standby, ${sql.join(settings, sql`, `)}`,
+  );
+  if (rows[0]?.standby !== false) throw new ConnectionTrouble('A standby');
+}

@@ -17,6 +17,8 @@ const HEADERS_LIMIT_MS = 10_000;
 const REQUEST_LIMIT_MS = 30_000;
 /** Node looks for requests over their time this often; its default of 30 s would make the limits 40 s and 60 s. */
 const LIMITS_CHECKED_EVERY_MS = 1_000;
+/** For the answer to be read, after a request for a tunnel. */
+const REFUSED_TUNNEL_MS = 1_000;
 /** Longer than the usual 60 s of load balancers, so that it is they who close an idle connection. */
 const KEEP_ALIVE_MS = 65_000;
 
@@ -44,7 +46,13 @@ export function createHttpServer(
   server.on('request', answer);
   // An expectation that we do not know may be ignored (RFC 9110 §10.1.1); Node would answer it before we see it.
   server.on('checkExpectation', answer);
-  server.on('connect', (_request, socket) => refuseSocket(socket, refusal(undefined)));
+  server.on('connect', (_request, socket) => {
+    // Node has let go of it: of its errors, which would end the process, and of its end, which a stop would wait for.
+    socket.on('error', () => socket.destroy());
+    socket.resume();
+    setTimeout(() => socket.destroy(), REFUSED_TUNNEL_MS).unref();
+    refuseSocket(socket, refusal(undefined));
+  });
   // The limit in bytes is enough. Node's limit in number would drop the rest unseen, a second Authorization among it.
   server.maxHeadersCount = 0;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {

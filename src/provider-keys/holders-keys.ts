@@ -2,8 +2,6 @@ import { LeasedCache } from '../cache/leased-cache.ts';
 import { LookUpBudget } from '../cache/look-up-budget.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
-import { databaseUnavailable } from '../database/database-error.ts';
-import { within } from '../time-limit.ts';
 import { prepareFindForHolder } from './provider-key-store.ts';
 import { SealedKey } from './sealed-key.ts';
 
@@ -39,6 +37,7 @@ export class HoldersKeys {
       maxBytes: cacheMaxBytes,
       sizeOf: ({ row }) => FIXED_BYTES + row.sealed.length,
       maxAbsent: ABSENT_REMEMBERED,
+      readLimitMs: LOOKUP_LIMIT_MS,
     });
   }
 
@@ -47,12 +46,11 @@ export class HoldersKeys {
     const name = `${organizationId}/${provider}`;
     const known = this.cache.get(name);
     if (known !== undefined) return known;
-    const reading = this.cache.read(name, () =>
+    return this.cache.read(name, () =>
       this.#budget.run(async () => {
-        const row = await this.#find({ organizationId, provider }, LOOKUP_LIMIT_MS);
+        const row = await this.#find({ organizationId, provider });
         return { value: row === undefined ? null : new SealedKey(row), organizationId };
       }),
     );
-    return within(LOOKUP_LIMIT_MS, reading, databaseUnavailable);
   }
 }

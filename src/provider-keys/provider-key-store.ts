@@ -81,7 +81,7 @@ export async function findSealed(queries: Queries, owner: Owner, provider: strin
 /** The same for an API key's holder, planned once. */
 export function prepareFindForHolder(
   database: Database,
-): (which: { organizationId: string; provider: string }, limitMs: number) => Promise<SealedRow | undefined> {
+): (which: { organizationId: string; provider: string }) => Promise<SealedRow | undefined> {
   const find = database.prepare('provider_key_for_holder', (queries) =>
     selectSealed(
       queries,
@@ -91,7 +91,7 @@ export function prepareFindForHolder(
       ),
     ),
   );
-  return async (which, limitMs) => (await find(which, limitMs))[0];
+  return async (which) => (await find(which))[0];
 }
 
 /** All of an organisation's, sorted by provider. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openDatabase } from '../../src/database/database.ts';
 import { type BuiltService, productionEnvironment, startBuiltReplica } from '../support/built-service.ts';
 import { newOrganization } from '../support/client.ts';
 import { execute } from '../support/database-server.ts';
@@ -71,6 +72,20 @@ describe('An address that leads to a standby by mistake', () => {
     await expect.poll(() => isBackToNormal(one, []), { timeout: 15_000 }).toBe(true);
     expect(acceptedAfter(seen, answeredMs + LEASE_MS)).toEqual([]);
     expect(answersOf(seen)).toEqual(['503 database_unavailable']);
+  });
+});
+
+describe('A pooler that leads to a standby', () => {
+  it('is read no more than a standby itself: each transaction finds out where it is', async () => {
+    const database = openDatabase({
+      server: { url: standby.url, pooled: true },
+      poolMax: 1,
+      onIdleConnectionLost() {},
+    });
+    // The connection's own look is behind us when a pooler changes the server under it.
+    const read = database.query((queries) => queries.execute('select 1'));
+    await expect(read).rejects.toMatchObject({ code: 'database_unavailable' });
+    await database.close(1_000);
   });
 });
 

@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SERVICE_KEY } from '../support/client.ts';
 import { expectProblem } from '../support/problem.ts';
 import { requestHead, sendRaw } from '../support/raw-http.ts';
@@ -41,6 +43,28 @@ describe('what is no valid HTTP request', () => {
     const answer = await sendRaw(service.port, request);
     expectProblem(answer, 400, 'invalid_request');
     expect(answer.text.toLowerCase()).not.toContain('canary');
+  });
+
+  it('a tunnel whose sender goes away at once does not end the service', async () => {
+    for (let n = 0; n < 20; n += 1) {
+      const socket = connect(service.port, '127.0.0.1');
+      await once(socket, 'connect');
+      socket.write(requestHead('CONNECT canary:443'));
+      socket.resetAndDestroy();
+    }
+    // An error that nobody listens to would have failed this run.
+    await vi.waitFor(async () => expect((await service.request('GET', '/health')).status).toBe(200));
+  });
+
+  it('a tunnel that its sender keeps open after the refusal is closed, and holds up no stop', async () => {
+    const other = await startService();
+    const socket = connect({ port: other.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.on('error', () => {});
+    socket.write(requestHead('CONNECT canary:443'));
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 400 /);
+    await other.stop();
+    socket.destroy();
   });
 
   it('417: an expectation that is not known is answered with a request id, and kept by nobody', async () => {

@@ -50,11 +50,11 @@ export function openFeed({ url, directUrl = url, leaseMs = 400, onSend, onProbe 
   const feed = new ChangeFeed({
     server: { url: directUrl },
     leaseMs,
-    notify(channel, payload, limitMs) {
+    notify(channel, payload) {
       onSend?.();
-      if (!holding) return send(channel, payload, limitMs);
+      if (!holding) return send(channel, payload);
       return new Promise((resolve, reject) => {
-        held.push(() => send(channel, payload, limitMs).then(resolve, reject));
+        held.push(() => send(channel, payload).then(resolve, reject));
       });
     },
     onLease: (had) => leases.push(had),

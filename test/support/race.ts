@@ -51,7 +51,13 @@ export class Race {
   constructor(what: ChangeOfKey, { lease = true }: { lease?: boolean } = {}) {
     this.#what = what;
     this.#changes.holdsLease = lease;
-    this.#cache = new LeasedCache({ changes: this.#changes, maxBytes: 8 * 512, sizeOf: () => 512, maxAbsent: 8 });
+    this.#cache = new LeasedCache({
+      changes: this.#changes,
+      maxBytes: 8 * 512,
+      sizeOf: () => 512,
+      maxAbsent: 8,
+      readLimitMs: 10_000,
+    });
   }
 
   /** Lets memory have what the database says before the change. */

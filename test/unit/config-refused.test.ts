@@ -22,7 +22,7 @@ describe('an invalid variable', () => {
     ['LOG_LEVEL', ['verbose', 'INFO', 'trace']],
     ['DOCS_ENABLED', ['yes', '1', 'TRUE']],
     ['API_KEY_PREFIX', ['K', 'ks_', '1ks', 'a'.repeat(17), 'k-s', 'ks.*']],
-    ['DATABASE_POOL_MAX', ['0', '1', '1001', 'many']],
+    ['DATABASE_POOL_MAX', ['0', '3', '1001', 'many']],
     ['CACHE_LEASE_MS', ['0', '99', '60001', 'long']],
     ['CACHE_MAX_BYTES', ['0', '1048575', '128MiB']],
     ['KEY_SERVICE_DIRECT_DATABASE_URL', ['mysql://x', 'nowhere', 'postgresql://h/d?sslmode=maybe']],
@@ -39,7 +39,7 @@ describe('an invalid variable', () => {
   it.each([
     ['PORT', ['0', '1', '65535']],
     ['CLERK_TIMEOUT_MS', ['1', '2147483647']],
-    ['DATABASE_POOL_MAX', ['2', '1000']],
+    ['DATABASE_POOL_MAX', ['4', '1000']],
     ['CACHE_LEASE_MS', ['100', '60000']],
     ['CACHE_MAX_BYTES', ['1048576']],
     ['LOG_SAMPLE_VALIDATIONS', ['0', '1', '1000000000']],

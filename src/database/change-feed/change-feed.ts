@@ -9,6 +9,8 @@ import { Listener } from './listener.ts';
 const PROBES_PER_LEASE = 4;
 /** So many leases after it was committed, a probe that has not come back will not. */
 const DEAF_AFTER_LEASES = 3;
+/** A pool that is slow to answer must not fill with probes. */
+const PROBES_IN_POOL = 2;
 
 const NONCE_BYTES = 16;
 
@@ -18,8 +20,8 @@ interface Probe {
   committedAgo: number | null;
 }
 
-/** Sends a notification through the pool; resolves when it is committed. */
-export type Notify = (channel: string, payload: string, limitMs: number) => Promise<unknown>;
+/** Sends a notification through the pool; settles when it is committed, or its connection is free again. */
+export type Notify = (channel: string, payload: string) => Promise<unknown>;
 
 export interface ChangeFeedOptions {
   /** The server itself: a pooler cannot LISTEN. */
@@ -28,6 +30,8 @@ export interface ChangeFeedOptions {
   leaseMs: number;
   /** Told when the lease is had, and when it is lost, once each time. */
   onLease?: (held: boolean) => void;
+  /** Told of every change, this replica's own included; not of a connection that was lost. */
+  onChange?: (change: Change) => void;
   /** Told how long each probe took to come back, in ms. */
   onProbe?: (roundTripMs: number) => void;
 }
@@ -71,6 +75,7 @@ export class ChangeFeed implements Changes {
   readonly #subscribers: ((change: Change) => void)[] = [];
   /** The probes on their way, by payload. */
   readonly #probes = new Map<string, Probe>();
+  #inPool = 0;
   #timer: NodeJS.Timeout | undefined;
   #told = false;
   #firstLease: (() => void) | undefined;
@@ -112,6 +117,7 @@ export class ChangeFeed implements Changes {
     const subject = subjectOf(change);
     if (subject === null) this.#log.everythingChanged();
     else this.#log.changed(subject);
+    this.#options.onChange?.(change);
     this.#tell(change);
   }
 
@@ -153,15 +159,19 @@ export class ChangeFeed implements Changes {
   }
 
   async #probe(): Promise<void> {
+    if (this.#inPool === PROBES_IN_POOL) return;
     // Anyone who may connect to the database can notify; nobody else knows this.
     const payload = randomBytes(NONCE_BYTES).toString('hex');
     const probe: Probe = { sentAt: this.#clock(), committedAgo: null };
     this.#probes.set(payload, probe);
     try {
-      await this.#options.notify(this.#probeChannel, payload, this.#options.leaseMs);
+      this.#inPool += 1;
+      await this.#options.notify(this.#probeChannel, payload);
       probe.committedAgo = 0;
     } catch {
       // The database is busy or away; a later probe will tell.
+    } finally {
+      this.#inPool -= 1;
     }
   }
 

@@ -4,6 +4,6 @@ import type { Notify } from './change-feed.ts';
 
 /** Notifies as a transaction of its own, which has committed when it is answered. */
 export function notifyThrough(database: Database): Notify {
-  return (channel, payload, limitMs) =>
-    database.query((queries) => queries.execute(sql`select pg_notify(${channel}, ${payload})`), limitMs);
+  return (channel, payload) =>
+    database.query((queries) => queries.execute(sql`select pg_notify(${channel}, ${payload})`));
 }

@@ -15,7 +15,13 @@ let changes: ScriptedChanges;
 let cache: LeasedCache<Value>;
 beforeEach(() => {
   changes = new ScriptedChanges();
-  cache = new LeasedCache({ changes, maxBytes: MAX_BYTES, sizeOf: ({ bytes }) => bytes, maxAbsent: MAX_ABSENT });
+  cache = new LeasedCache({
+    changes,
+    maxBytes: MAX_BYTES,
+    sizeOf: ({ bytes }) => bytes,
+    maxAbsent: MAX_ABSENT,
+    readLimitMs: 10_000,
+  });
 });
 
 const found = (name: string, organizationId: string | null = ORGANIZATION, bytes = 1): Found<Value> => ({

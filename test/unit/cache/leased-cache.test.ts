@@ -12,7 +12,13 @@ let changes: ScriptedChanges;
 let cache: LeasedCache<Value>;
 beforeEach(() => {
   changes = new ScriptedChanges();
-  cache = new LeasedCache({ changes, maxBytes: 1_000_000, sizeOf: ({ bytes }) => bytes, maxAbsent: 100 });
+  cache = new LeasedCache({
+    changes,
+    maxBytes: 1_000_000,
+    sizeOf: ({ bytes }) => bytes,
+    maxAbsent: 100,
+    readLimitMs: 10_000,
+  });
 });
 
 const found = (name: string, organizationId: string | null = ORGANIZATION, bytes = 1): Found<Value> => ({
@@ -161,7 +167,7 @@ describe('LeasedCache', () => {
     });
   });
 
-  it('forgets everything when everything changed, and when the feed is lost', async () => {
+  it('answers with nothing from before everything changed or the feed was lost, and knows which keys it had', async () => {
     for (const happen of [() => changes.announce({ kind: 'everything-changed' }), () => changes.lose()]) {
       await remember('key');
       await cache.read('nobody', async () => absent(ORGANIZATION));
@@ -169,7 +175,8 @@ describe('LeasedCache', () => {
       changes.listen();
       changes.holdsLease = true;
       expect([cache.get('key'), cache.get('nobody')]).toEqual([undefined, undefined]);
-      expect(cache.statistics).toMatchObject({ entries: 0, bytes: 0, organizations: 0 });
+      expect(cache.statistics).toMatchObject({ entries: 0, organizations: 0 });
+      expect([cache.has('key'), cache.has('nobody')]).toEqual([true, false]);
     }
   });
 
