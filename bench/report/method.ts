@@ -54,7 +54,7 @@ with keep-alive, over the same keys.
 \`\`\`bash
 npm run bench                       # everything
 npm run bench -- validate           # one part; the others keep the figures they have
-npm run bench -- --quick --no-write # whether everything works, not how fast it is
+npm run bench -- --quick            # whether everything works, not how fast it is; writes nothing
 npm run bench -- --report           # this document anew, from the raw figures
 \`\`\`
 

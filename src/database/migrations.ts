@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
@@ -22,6 +23,15 @@ const options = {
 const ADVISORY_LOCK = '7738725071236265577';
 /** One replica migrates while the others wait; a long migration must not make them give up and restart. */
 const LOCK_LIMIT_MS = 10 * 60_000;
+/**
+ * A migration that waits for a table makes everything that comes after it wait too. It gives up before that is long, with
+ * all the locks that it has, and tries again.
+ */
+const TABLE_LOCK_LIMIT_MS = 2_000;
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 10_000;
+/** A table was in use for too long; a deadlock was ended. */
+const BUSY = new Set(['55P03', '40P01']);
 const CONNECT_LIMIT_MS = 5_000;
 /** A database that takes connections and then says nothing must not hold up a start for ever. */
 const CHECK_LIMIT_MS = 5_000;
@@ -30,6 +40,7 @@ const noAnswer = () => new ConnectionTrouble('No answer');
 /** What to do about the failures that an operator meets, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
   '42501': ': this user may not alter the database; run `db:migrate` as one who may',
+  '55P03': ': a table that they alter was in use all the time; end the transaction that uses it',
 };
 
 /** When the newest migration that this build knows was made, in milliseconds; the journal's own measure. */
@@ -64,7 +75,7 @@ export async function applyMigrations(
     await guard.connect();
     await takeTurn(guard, onWaiting);
     const before = await countApplied(queries);
-    await migrate(queries, options);
+    await migrateWhenFree(queries);
     return (await countApplied(queries)) - before;
   } catch (error) {
     const sqlState = sqlStateOf(error);
@@ -74,6 +85,20 @@ export async function applyMigrations(
   } finally {
     await client.end();
     await guard.end(); // the next one's turn
+  }
+}
+
+/** Each attempt is one transaction: what it had done before it met a busy table is rolled back, and its locks are free. */
+async function migrateWhenFree(queries: Parameters<typeof migrate>[0]): Promise<void> {
+  const deadline = performance.now() + LOCK_LIMIT_MS;
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    try {
+      await migrate(queries, options);
+      return;
+    } catch (error) {
+      if (!BUSY.has(sqlStateOf(error) ?? '') || performance.now() + pause >= deadline) throw error;
+      await sleep(pause);
+    }
   }
 }
 
@@ -97,8 +122,10 @@ async function takeTurn(guard: pg.Client, onWaiting: () => void): Promise<void> 
 function migrationClient(server: Pick<DatabaseServer, 'url' | 'pooled'>): pg.Client {
   const client = new pg.Client({
     ...connectionOptions(server, 'key-service migrations', CONNECT_LIMIT_MS),
-    // A role's own limit may be too short for a migration.
-    ...(server.pooled ? {} : { statement_timeout: LOCK_LIMIT_MS }),
+    // A role's own limit may be too short for a migration, and for a lock there may be none. Behind a pooler neither can be
+    // set: no session is ours, and Drizzle begins the transaction of the migrations itself. There a busy table is waited
+    // for as long as the role's own limit says.
+    ...(server.pooled ? {} : { statement_timeout: LOCK_LIMIT_MS, lock_timeout: TABLE_LOCK_LIMIT_MS }),
     query_timeout: LOCK_LIMIT_MS,
   });
   client.on('error', () => {}); // a lost connection fails the statement in flight, which is where it is handled

@@ -1,16 +1,14 @@
 import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
 
-/** Enough to see what goes on, and few enough for any disk. */
-const LINES_PER_SECOND = 50;
-
-/** Lets so many lines of a kind be written in a second, and tells afterwards how many were left out. */
+/** Lets so many lines, or reports, of a kind be written in a second, and tells afterwards how many were left out. */
 export class LineLimit<Kind extends string> {
-  readonly #limiter = new RateLimiterMemory({ points: LINES_PER_SECOND, duration: 1 });
+  readonly #limiter: RateLimiterMemory;
   readonly #leftOut = new Map<Kind, number>();
   readonly #onLeftOut: (kind: Kind, lines: number) => void;
 
   /** @param onLeftOut called at the end of a second in which lines were left out */
-  constructor(onLeftOut: (kind: Kind, lines: number) => void) {
+  constructor(perSecond: number, onLeftOut: (kind: Kind, lines: number) => void) {
+    this.#limiter = new RateLimiterMemory({ points: perSecond, duration: 1 });
     this.#onLeftOut = onLeftOut;
   }
 

@@ -6,8 +6,11 @@ import { codeOf, isFailure, isOutage } from './request-outcome.ts';
 
 /** The one endpoint that is asked so often that a line for each good answer would cost more than the answer. */
 export const VALIDATION = '/validate';
-/** Whoever guesses keys is refused as fast as they can ask. */
-const REFUSING = [VALIDATION, '/validate/keys/:provider'];
+/** What holders of keys ask: whoever guesses them is refused, or meets a failure, as fast as they can ask. */
+const ASKED_FREELY = [VALIDATION, '/validate/keys/:provider'];
+/** Enough to see what goes on, and few enough for any disk. */
+const LINES_PER_SECOND = 50;
+const REFUSED = 'refused';
 
 /** Decides which requests have a line in the log, and writes it. Metrics count them all. */
 export class RequestLog {
@@ -20,9 +23,9 @@ export class RequestLog {
   constructor(logger: Logger, sampleValidations: number) {
     this.#logger = logger;
     this.#sampleValidations = sampleValidations;
-    this.#limit = new LineLimit((kind, lines) => {
-      if (isOutage(kind)) logger.error({ error: { code: kind }, lines }, 'lines of failed requests were left out');
-      else logger.info({ lines }, 'lines of refused validations were left out');
+    this.#limit = new LineLimit(LINES_PER_SECOND, (kind, lines) => {
+      if (kind === REFUSED) logger.info({ lines }, 'lines of refused validations were left out');
+      else logger.error({ error: { code: kind }, lines }, 'lines of failed requests were left out');
     });
   }
 
@@ -32,10 +35,9 @@ export class RequestLog {
       if (route !== VALIDATION || this.#isSampled()) this.#write(request);
       return;
     }
-    const code = codeOf(error);
-    if (isOutage(code)) this.#limit.offer(code, () => this.#write(request));
-    else if (isRefusedValidation(route, error)) this.#limit.offer('refused', () => this.#write(request));
-    else this.#write(request);
+    const kind = limitedKind(route, error);
+    if (kind === null) this.#write(request);
+    else this.#limit.offer(kind, () => this.#write(request));
   }
 
   #isSampled(): boolean {
@@ -62,6 +64,10 @@ export class RequestLog {
   }
 }
 
-function isRefusedValidation(route: string | null, error: unknown): boolean {
-  return route !== null && REFUSING.includes(route) && !isFailure(error);
+/** What may come in any number, by the kind that its lines are counted as; null: every one has its line. */
+function limitedKind(route: string | null, error: unknown): string | null {
+  const code = codeOf(error);
+  if (isOutage(code)) return code;
+  if (route === null || !ASKED_FREELY.includes(route)) return null;
+  return isFailure(error) ? code : REFUSED;
 }

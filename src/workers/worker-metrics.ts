@@ -24,14 +24,16 @@ function aggregatorOf({ name, aggregator }: MetricObject): string {
 
 /**
  * The metrics of all workers as one. What a scraper has seen counted stays counted: of a worker that is gone, the
- * counters as they were last read are kept, and one that does not answer counts as it last did. A sum that went down would
- * be read as a restart of everything, and as so many requests more.
+ * counters as they were last read are kept, and so they are of one that does not answer. A sum that went down would be read
+ * as a restart of everything, and as so many requests more. What such a worker held when it last answered is not shown: it
+ * would look as well as it did then.
  */
 export class WorkerMetrics implements MetricsSource {
   readonly #own = new Registry();
   readonly #workers = new Map<number, MetricsSubject>();
   readonly #snapshots = new Map<number, MetricsSnapshot>();
   readonly #waiting = new Map<number, () => void>();
+  readonly #silent: Gauge;
   readonly contentType = this.#own.contentType;
   #departed: MetricsSnapshot = [];
 
@@ -46,6 +48,11 @@ export class WorkerMetrics implements MetricsSource {
         this.set(serving.size);
       },
     });
+    this.#silent = new Gauge({
+      name: 'key_service_workers_silent',
+      help: 'Worker processes that did not answer when this was asked for',
+      registers: [this.#own],
+    });
   }
 
   add(worker: MetricsSubject): void {
@@ -53,12 +60,14 @@ export class WorkerMetrics implements MetricsSource {
   }
 
   heard(id: number, metrics: MetricsSnapshot): void {
+    // Its counters are among those of the departed: they would count twice from now on.
+    if (!this.#workers.has(id)) return;
     this.#snapshots.set(id, metrics);
     this.#waiting.get(id)?.();
   }
 
   remove(id: number): void {
-    const counted = (this.#snapshots.get(id) ?? []).filter(({ type }) => (type as unknown) !== 'gauge');
+    const counted = countedIn(this.#snapshots.get(id) ?? []);
     this.#workers.delete(id);
     this.#snapshots.delete(id);
     this.#waiting.get(id)?.();
@@ -66,25 +75,44 @@ export class WorkerMetrics implements MetricsSource {
   }
 
   async metrics(): Promise<string> {
-    await Promise.all([...this.#workers.values()].map((worker) => this.#refresh(worker)));
+    const silent = new Set<number>();
+    await Promise.all(
+      [...this.#workers.values()].map(async (worker) => {
+        if (!(await this.#refresh(worker))) silent.add(worker.id);
+      }),
+    );
+    this.#silent.set(silent.size);
     // The primary serves nothing itself: its memory and CPU belong to the service, its idle event loop does not.
     const own = (await this.#own.getMetricsAsJSON()).filter(({ name }) => !name.startsWith('nodejs_'));
-    return aggregate([...this.#snapshots.values(), this.#departed, own]).metrics();
+    const workers = [...this.#snapshots].map(([id, metrics]) => (silent.has(id) ? countedIn(metrics) : metrics));
+    return aggregate([...workers, this.#departed, own]).metrics();
   }
 
-  async #refresh(worker: MetricsSubject): Promise<void> {
+  /** Whether there is nothing more to wait for: it answered, or is gone. */
+  async #refresh(worker: MetricsSubject): Promise<boolean> {
     const { id } = worker;
+    const others = this.#waiting.get(id);
+    let settled = false;
+    let settle = () => {};
     const answered = new Promise<void>((resolve) => {
-      const others = this.#waiting.get(id);
-      this.#waiting.set(id, () => {
+      settle = () => {
         others?.();
+        settled = true;
         resolve();
-      });
+      };
     });
+    this.#waiting.set(id, settle);
     worker.ask({ type: 'report-metrics' });
     await settledWithin(ANSWER_LIMIT_MS, answered);
-    this.#waiting.delete(id);
+    // A scrape that came later waits still, and tells this one's waiter too.
+    if (this.#waiting.get(id) === settle) this.#waiting.delete(id);
+    return settled;
   }
+}
+
+/** What never goes down in the life of a process, as it travels between processes: the type is its name. */
+function countedIn(metrics: MetricsSnapshot): MetricsSnapshot {
+  return metrics.filter(({ type }) => (type as unknown) !== 'gauge');
 }
 
 function aggregate(snapshots: readonly MetricsSnapshot[]): Registry {

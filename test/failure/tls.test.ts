@@ -6,6 +6,7 @@ import { generate } from 'selfsigned';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../development/embedded-postgres/embedded-postgres.ts';
 import { reachDatabase } from '../../src/database/reach.ts';
+import { prepareDatabase } from '../../src/prepare-database.ts';
 
 /** A server of this file's own: whether it speaks TLS is what the tests are about. */
 let directory: string;
@@ -45,6 +46,26 @@ async function connectWith(parameters: Record<string, string>, host = '127.0.0.1
   expect(settled.encrypted).toBe(rows[0]?.ssl);
   return settled.encrypted ? 'encrypted' : 'plain';
 }
+
+/** The server's URL with an sslmode. */
+function urlWith(sslmode: string): string {
+  const url = new URL(server.url);
+  url.searchParams.set('sslmode', sslmode);
+  return url.href;
+}
+
+/** What a start warns of that goes this way. */
+async function warnings(environment: 'development' | 'production', pool: string, direct: string | null) {
+  const warned: unknown[] = [];
+  const logger = { info: () => {}, warn: (message: unknown) => warned.push(message) };
+  await prepareDatabase({
+    config: { environment },
+    secrets: { databaseUrl: pool, directDatabaseUrl: direct },
+    logger,
+  } as unknown as Parameters<typeof prepareDatabase>[0]);
+  return warned;
+}
+const warningOf = (variable: string) => `the database connection is not encrypted; sslmode in ${variable} changes that`;
 
 describe('A server without TLS', () => {
   it.each([
@@ -97,5 +118,16 @@ describe('A server with TLS', () => {
       'refused the connection',
     );
     await expect(connectWith({ sslmode: 'verify-full' }, 'localhost')).rejects.toThrow('refused the connection');
+  });
+
+  it('is warned of at a start for each way that is not encrypted, by the name of its variable', async () => {
+    const [plain, encrypted] = [urlWith('disable'), urlWith('require')];
+    const [pool, direct] = ['KEY_SERVICE_DATABASE_URL', 'KEY_SERVICE_DIRECT_DATABASE_URL'].map(warningOf);
+    expect(await warnings('production', encrypted, encrypted)).toEqual([]);
+    expect(await warnings('production', encrypted, plain)).toEqual([direct]);
+    expect(await warnings('production', plain, encrypted)).toEqual([pool]);
+    expect(await warnings('production', plain, plain)).toEqual([pool, direct]);
+    expect(await warnings('production', plain, null)).toEqual([pool]);
+    expect(await warnings('development', plain, plain)).toEqual([]);
   });
 });

@@ -90,10 +90,25 @@ describe('Failed requests', () => {
     expect(lines.slice(50)).toEqual([{ level: 'error', message, fields }]);
   });
 
-  it('have every line when the failure is of another kind', async () => {
+  it('have 50 lines for each code on the two routes that holders of keys ask', async () => {
     const { lines, add } = logWith({ sampleValidations: 0 });
+    const unreadable = new ServiceError('provider_key_unreadable', 'x');
     await add(100, '/validate', 500, new TypeError('x'));
-    await add(100, '/validate/keys/:provider', 500, new ServiceError('provider_key_unreadable', 'x'));
+    await add(100, '/validate/keys/:provider', 500, unreadable);
+    await add(10, '/validate/keys/:provider', 401, refused);
+    expect(lines).toHaveLength(110);
+    await vi.advanceTimersByTimeAsync(1_100);
+    const message = 'lines of failed requests were left out';
+    expect(lines.slice(110)).toEqual([
+      { level: 'error', message, fields: { error: { code: 'internal_error' }, lines: 50 } },
+      { level: 'error', message, fields: { error: { code: 'provider_key_unreadable' }, lines: 50 } },
+    ]);
+  });
+
+  it('have every line elsewhere', async () => {
+    const { lines, add } = logWith({ sampleValidations: 0 });
+    await add(100, '/internal/keys', 500, new TypeError('x'));
+    await add(100, '/internal/keys/:provider', 500, new ServiceError('provider_key_unreadable', 'x'));
     expect(lines.map(({ level }) => level)).toEqual(Array(200).fill('error'));
   });
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Metrics } from '../../src/observability/metrics.ts';
@@ -71,7 +72,7 @@ describe('WorkerMetrics', () => {
     expect(await line('nodejs_eventloop_lag_p99_seconds')).toBe('3');
   });
 
-  it('counts one that does not answer as it last did, and does not wait for it for long', async () => {
+  it('counts what one that does not answer had counted, and does not wait for it for long', async () => {
     await all.metrics();
     first.requests.inc();
     second.requests.inc();
@@ -79,6 +80,39 @@ describe('WorkerMetrics', () => {
     const began = performance.now();
     expect(await line('requests_total')).toBe('8');
     expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
+  it('does not show what one that does not answer held when it last did, and says that it is silent', async () => {
+    first.connections.set(2);
+    second.connections.set(5);
+    expect(await line('key_service_workers_silent')).toBe('0');
+    expect(await line('connections')).toBe('7');
+    second.answers = false;
+    const text = await all.metrics();
+    expect(text).toContain('\nconnections 2\n');
+    expect(text).toContain('\nkey_service_workers_silent 1\n');
+    expect(text).toContain('\nkey_service_workers 2\n');
+    second.answers = true;
+    expect(await line('connections')).toBe('7');
+    expect(await line('key_service_workers_silent')).toBe('0');
+  });
+
+  it('takes no answer of one that has ended: what it counted is counted already', async () => {
+    await all.metrics();
+    all.remove(2);
+    await second.ask();
+    expect(await line('requests_total')).toBe('7');
+  });
+
+  it('answers a scrape that came while an earlier one gave up', async () => {
+    second.answers = false;
+    const earlier = all.metrics();
+    await sleep(600);
+    const later = all.metrics();
+    expect(await earlier).toContain('\nkey_service_workers_silent 1\n');
+    second.answers = true;
+    await second.ask();
+    expect(await later).toContain('\nkey_service_workers_silent 0\n');
   });
 
   it('never counts down when workers end, though what they held is gone with them', async () => {
@@ -109,7 +143,8 @@ describe('WorkerMetrics', () => {
     const { registry } = new Metrics();
     const one = typesIn(await registry.metrics());
     const together = new WorkerMetrics();
-    together.heard(1, JSON.parse(JSON.stringify(await registry.getMetricsAsJSON())));
+    const metrics = JSON.parse(JSON.stringify(await registry.getMetricsAsJSON()));
+    together.add({ id: 1, ask: () => together.heard(1, metrics) });
     const several = typesIn(await together.metrics());
     expect(one.length).toBeGreaterThan(10);
     expect(one.filter((type) => !several.includes(type))).toEqual([]);
