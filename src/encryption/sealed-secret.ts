@@ -50,13 +50,23 @@ export function seal(dataKey: DataKey, place: SecretPlace, secret: string): Buff
  * @throws DecryptionError with the reason; see there
  */
 export function open(dataKey: DataKey, place: SecretPlace, sealed: Buffer): string {
+  return opener(dataKey, place, sealed)();
+}
+
+/**
+ * The same for what is opened again and again: all but the decryption is done once, and nothing of the text is kept.
+ *
+ * @throws DecryptionError `malformed` or `wrong_key` at once, `not_authentic` when it is called
+ */
+export function opener(dataKey: DataKey, place: SecretPlace, sealed: Buffer): () => string {
   if (sealedWith(sealed) !== dataKey.id) throw new DecryptionError('wrong_key');
   const encrypted = {
     iv: sealed.subarray(IV_AT, TAG_AT),
     tag: sealed.subarray(TAG_AT, CIPHERTEXT_AT),
     ciphertext: sealed.subarray(CIPHERTEXT_AT),
   };
-  return decrypt(dataKey.key, encrypted, placeAad(place)).toString('utf8');
+  const aad = placeAad(place);
+  return () => decrypt(dataKey.key, encrypted, aad).toString('utf8');
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { DataKeys } from '../data-keys/data-keys.ts';
-import { type DataKey, open, type SecretPlace } from '../encryption/sealed-secret.ts';
+import { opener, type SecretPlace } from '../encryption/sealed-secret.ts';
 import type { SealedRow } from './provider-key-store.ts';
 
 /** A provider key as it rests, and once it was opened its data key: this much may be kept in memory, its text never. */
 export class SealedKey {
   readonly row: SealedRow;
-  #dataKey: DataKey | undefined;
+  #open: (() => string) | undefined;
 
   constructor(row: SealedRow) {
     this.row = row;
@@ -13,8 +13,8 @@ export class SealedKey {
 
   /** @throws DecryptionError */
   open(dataKeys: DataKeys): string {
-    this.#dataKey ??= dataKeys.unwrap(this.row.dataKey);
-    return open(this.#dataKey, placeOf(this.row), this.row.sealed);
+    this.#open ??= opener(dataKeys.unwrap(this.row.dataKey), placeOf(this.row), this.row.sealed);
+    return this.#open();
   }
 }
 

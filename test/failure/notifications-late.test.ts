@@ -67,8 +67,8 @@ describe('Notifications that arrive late', () => {
     await expect.poll(async () => (await memoryOf(apart.led)).leaseHeld, { timeout: 5_000 }).toBe(true);
     const after = await memoryOf(apart.led);
     expect(after.misses).toBeGreaterThan(before.misses);
-    expect(await answersFromMemory(apart.led, quiet)).toBe(true);
-    expect((await memoryOf(apart.led)).misses).toBe(after.misses);
+    expect(after.entries).toBeGreaterThanOrEqual(quiet.length);
+    await expect.poll(() => answersFromMemory(apart.led, quiet), { timeout: 5_000 }).toBe(true);
     expect((await apart.led.asHolder(doomed.key, '/validate')).body.code).toBe('api_key_revoked');
   });
 
