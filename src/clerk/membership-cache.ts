@@ -42,8 +42,11 @@ export function cachedMembership({
     return entry;
   }
 
+  function hasJustFailed({ failedAt }: Entry): boolean {
+    return failedAt !== undefined && now() - failedAt < FAILURE_REMEMBERED_MS;
+  }
+
   function askOnce(clerkOrgId: string, known: Entry): Promise<Entry> {
-    if (known.failedAt !== undefined && now() - known.failedAt < FAILURE_REMEMBERED_MS) return Promise.resolve(known);
     const running = inFlight.get(clerkOrgId) ?? ask(clerkOrgId, known);
     inFlight.set(clerkOrgId, running);
     return running;
@@ -58,7 +61,7 @@ export function cachedMembership({
   return (clerkOrgId) => {
     const known = entries.get(clerkOrgId) ?? {};
     const fromMemory = describe(known);
-    if (fromMemory.membership === 'fresh') return fromMemory;
+    if (fromMemory.membership === 'fresh' || hasJustFailed(known)) return fromMemory;
     const asked = askOnce(clerkOrgId, known);
     return fromMemory.membership === 'stale' ? fromMemory : asked.then(describe);
   };
