@@ -8,6 +8,7 @@ import { type ErrorMonitor, noErrorMonitor } from './observability/error-monitor
 import { createLogger } from './observability/logger.ts';
 import { PortUnavailable, start } from './start.ts';
 import { startWorkers } from './start-workers.ts';
+import { settledWithin } from './time-limit.ts';
 import { WorkerStartFailed } from './workers/forked-worker.ts';
 import type { StartFailure } from './workers/messages.ts';
 import { workerDuties } from './workers/worker.ts';
@@ -15,12 +16,13 @@ import { Workers } from './workers/workers.ts';
 
 /** What an orchestrator usually waits before it kills. */
 const STOP_LIMIT_MS = 10_000;
+const LOG_LIMIT_MS = 250;
 
 const { config, secrets } = readConfigurationOrExit();
 // This process is the whole service, or the primary of its workers, or one of these.
 const worker = workerDuties();
 const isPrimary = worker === null && config.workers > 1;
-const logger = createLogger(config, process.stdout, worker === null ? {} : { worker: worker.id });
+const logger = createLogger(config, { fields: worker === null ? {} : { worker: worker.id } });
 const monitor = isPrimary ? noErrorMonitor : await openErrorMonitor(secrets.sentryDsn);
 let service: { stop(): Promise<void> } | undefined;
 
@@ -36,6 +38,7 @@ const grace = closeWithGrace({ delay: STOP_LIMIT_MS, logger: false, skip: [...SI
   // Before it has started there is nothing to finish: an interrupted migration is rolled back by the database.
   await service?.stop();
   logger.info('stopped');
+  await logWritten();
 });
 let stopping = false;
 const stop = () => {
@@ -88,6 +91,12 @@ async function giveUp(error: unknown): Promise<void> {
     await reporter.close(STOP_LIMIT_MS);
   }
   await service?.stop();
+  await logWritten();
+}
+
+/** What is left at the exit is written there; but only a write before it tells that none can succeed. */
+function logWritten(): Promise<unknown> {
+  return settledWithin(LOG_LIMIT_MS, new Promise<void>((resolve) => logger.flush(() => resolve())));
 }
 
 function readConfigurationOrExit() {

@@ -10,7 +10,7 @@ its [raw figures](benchmarks/results.json). Nothing leaves the machine.
 - **The yardstick is bare Express 4** with \`res.json\` of a constant as long as the service's answer, measured in the same
   run. Ratios travel from machine to machine, requests a second do not.
 - **Rounds are interleaved**: in each, every server is started anew, since a process keeps for life what chance gave it, is
-  warmed up for a second and measured for three. The order changes from round to round. What is shown is the median.
+  warmed up for two seconds and measured for three. The order changes from round to round. What is shown is the median.
 - **A disturbed round is marked †**: one during which programs that are not ours used more than a tenth of a core (CPU time
   in \`/proc/stat\` less that of our own processes), or the hypervisor withheld more than 3 % of one. Medians leave disturbed
   rounds out while at least three calm ones remain.

@@ -14,16 +14,25 @@ const WRITTEN_AT_ONCE_BYTES = 4_096;
 /** Kept for a reader that is slow, or a disk that is full; what comes after that is lost. */
 const KEPT_BYTES = 4 * 1024 * 1024;
 
+export interface LoggerOptions {
+  /** On every line. */
+  fields?: Record<string, number>;
+  output?: DestinationStream;
+}
+
+export interface FlushedLogger extends Logger {
+  /** Calls back when what was said has been written, or could not be. */
+  flush(done: () => void): void;
+}
+
 /**
  * One line per event: readable on a terminal, JSON elsewhere. Every field is named by whoever logs; requests, headers
  * and errors are never handed over whole, so that there is nothing to redact.
  */
 export function createLogger(
   { logLevel }: Pick<Config, 'logLevel'>,
-  output: DestinationStream = isatty(STANDARD_OUTPUT) ? terminal() : buffered(STANDARD_OUTPUT),
-  /** On every line. */
-  fields: Record<string, number> = {},
-): Logger {
+  { fields = {}, output = standardOutput() }: LoggerOptions = {},
+): FlushedLogger {
   const options = {
     level: logLevel,
     base: { service: 'key-service', ...fields },
@@ -31,6 +40,10 @@ export function createLogger(
     formatters: { level: (label: string) => ({ level: label }) },
   };
   return pino(options, output);
+}
+
+function standardOutput(): DestinationStream {
+  return isatty(STANDARD_OUTPUT) ? terminal() : buffered(STANDARD_OUTPUT);
 }
 
 function terminal(): DestinationStream {
@@ -65,8 +78,9 @@ function buffered(fd: number): DestinationStream {
   destination.on('error', () => {
     writable = false;
   });
-  destination.on('write', () => {
-    writable = true;
+  destination.on('write', (bytes: number) => {
+    // Nothing at all can be written to a pipe that nobody reads, and it is tried ten times a second.
+    if (bytes > 0) writable = true;
   });
   const flushSync = destination.flushSync.bind(destination);
   destination.flushSync = () => {

@@ -71,6 +71,13 @@ describe('A log that cannot be written', () => {
     expect(await once(service.process, 'exit')).toEqual([0, null]);
   });
 
+  it('because its reader has just gone does not keep the service from ending', async () => {
+    const service = await startBuiltService(environment);
+    service.process.stdout?.destroy();
+    service.process.kill('SIGTERM');
+    expect(await once(service.process, 'exit')).toEqual([0, null]);
+  });
+
   // Linux alone has a file that is always full.
   it.skipIf(!existsSync('/dev/full'))(
     'because the disk is full does not end the service, nor keep it from ending',

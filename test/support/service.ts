@@ -68,7 +68,7 @@ export async function startService({
   const service = await start({
     config,
     secrets,
-    logger: createLogger(config, output),
+    logger: createLogger(config, { output }),
     monitor,
     expressPrototypes: EXPRESS_PROTOTYPES,
   }).catch(async (error) => {
