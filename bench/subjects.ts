@@ -13,6 +13,7 @@ export interface Subject {
 }
 
 export const EXPRESS = 'express';
+export const EXPRESS_BORN = 'express-born';
 export const NODE_HTTP = 'node-http';
 export const SERVICE = 'key-service';
 
@@ -31,6 +32,11 @@ export function nodeHttp(): Subject {
 
 export function bareExpress(): Subject {
   return { id: EXPRESS, name: 'Express 4, constant', command: peer('express') };
+}
+
+/** What Express can be made to do: the limit of a service that is built on it. */
+export function expressAtItsBest(): Subject {
+  return { id: EXPRESS_BORN, name: 'Express 4 at its best, hash and look-up in memory', command: peer('express-born') };
 }
 
 /** The look-up of the key's row alone, or of everything that an answer of Key Service is made of. */

@@ -4,7 +4,17 @@ import { treeOf } from '../measure/process-tree.ts';
 import type { PartResult, Target } from '../results.ts';
 import { inRounds } from '../rounds.ts';
 import { ratioText } from '../statistics.ts';
-import { bareExpress, betterAuths, EXPRESS, keyService, NODE_HTTP, naive, nodeHttp, SERVICE } from '../subjects.ts';
+import {
+  bareExpress,
+  betterAuths,
+  EXPRESS,
+  expressAtItsBest,
+  keyService,
+  NODE_HTTP,
+  naive,
+  nodeHttp,
+  SERVICE,
+} from '../subjects.ts';
 import { measureKnown, measureUnknown } from './one-round.ts';
 
 const WITH_SENTRY = 'key-service-sentry';
@@ -28,6 +38,7 @@ export const validate = {
     const subjects = [
       nodeHttp(),
       bareExpress(),
+      expressAtItsBest(),
       await keyService(bench),
       await keyService(bench, {
         id: WITH_SENTRY,

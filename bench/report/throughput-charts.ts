@@ -1,7 +1,7 @@
 import { medianOf } from '../measure/figures.ts';
 import type { PartResult } from '../results.ts';
 import { PERCENTILES } from '../statistics.ts';
-import { EXPRESS, NODE_HTTP, SERVICE } from '../subjects.ts';
+import { EXPRESS, EXPRESS_BORN, NODE_HTTP, SERVICE } from '../subjects.ts';
 import { axisName, draw, LEGEND, OURS, PALETTE, PEER, YARDSTICK } from './charts.ts';
 
 /** Who answers how many requests, as multiples of bare Express; the fastest on top. */
@@ -35,7 +35,7 @@ function labelOf(bar: { perSecond: number; ratio: number } | undefined): string 
 
 function colourOf(id: string): string {
   if (id.startsWith(SERVICE)) return OURS;
-  return id === EXPRESS || id === NODE_HTTP ? YARDSTICK : PEER;
+  return [EXPRESS, EXPRESS_BORN, NODE_HTTP].includes(id) ? YARDSTICK : PEER;
 }
 
 const COMPARED = [SERVICE, EXPRESS, NODE_HTTP, 'naive', 'better-auth-unlimited'];
