@@ -1,10 +1,10 @@
 import { settledWithin } from '../time-limit.ts';
 
-/** Writes when keys were last used; an earlier instant never replaces a later one. */
-export type WriteLastUsed = (uses: { id: string; at: Date }[]) => Promise<void>;
+/** Writes when keys were last used, in ms since 1970; an earlier instant never replaces a later one. */
+export type WriteLastUsed = (uses: { id: string; atMs: number }[]) => Promise<void>;
 
-/** One statement stays small enough for its time limit. */
-const LARGEST_BATCH = 5_000;
+/** One statement stays small enough for its time limit, and neither process is busy with it for long. */
+const LARGEST_BATCH = 1_000;
 
 /**
  * When each key was last used, gathered in memory and written for all keys at once, so that using a key costs no
@@ -55,14 +55,14 @@ export class LastUsed {
   }
 
   async #writeBatches(): Promise<void> {
-    const uses = [...this.#pending].map(([id, atMs]) => ({ id, at: new Date(atMs) }));
+    const uses = [...this.#pending].map(([id, atMs]) => ({ id, atMs }));
     this.#pending = new Map();
     for (let start = 0; start < uses.length; start += LARGEST_BATCH) {
       const batch = uses.slice(start, start + LARGEST_BATCH);
       try {
         await this.#write(batch);
       } catch (error) {
-        for (const { id, at } of uses.slice(start)) this.record(id, at.getTime());
+        for (const { id, atMs } of uses.slice(start)) this.record(id, atMs);
         this.#onFailure(error);
         return;
       }
