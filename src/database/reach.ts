@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { isTlsRefusal, settleTls } from './connection-url.ts';
@@ -46,11 +47,21 @@ export async function reachDatabase(
   url: string,
   { onWaiting, patienceMs = PATIENCE_MS, variable = 'KEY_SERVICE_DATABASE_URL' }: ReachOptions,
 ): Promise<DatabaseServer> {
+  return patiently({ onWaiting, patienceMs, variable }, async () => {
+    const settled = await settleTls(url);
+    return { ...settled, pooled: await isPooled(settled.url) };
+  });
+}
+
+/** Tries again while waiting may help. @throws DatabaseUnreachable */
+async function patiently<T>(
+  { onWaiting, patienceMs, variable }: Required<ReachOptions>,
+  attempt: () => Promise<T>,
+): Promise<T> {
   const deadline = performance.now() + patienceMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
-      const settled = await settleTls(url);
-      return { ...settled, pooled: await isPooled(settled.url) };
+      return await attempt();
     } catch (error) {
       const reason = reasonOf(error);
       if (isLasting(error)) {
@@ -73,14 +84,26 @@ export interface DatabaseServers {
   direct: DatabaseServer | null;
 }
 
-/** Reaches the database in every way that was configured. @throws DatabaseUnreachable */
+/**
+ * Reaches the database in every way that was configured.
+ *
+ * @throws DatabaseUnreachable also when two ways lead to two databases: one of them would be migrated for nothing
+ */
 export async function reachServers(
   { databaseUrl, directDatabaseUrl }: { databaseUrl: string; directDatabaseUrl: string | null },
   onWaiting: ReachOptions['onWaiting'],
 ): Promise<DatabaseServers> {
   const pool = await reachDatabase(databaseUrl, { onWaiting });
   if (directDatabaseUrl === null) return { pool, direct: pool.pooled ? null : pool };
-  const direct = await reachDatabase(directDatabaseUrl, { onWaiting, variable: 'KEY_SERVICE_DIRECT_DATABASE_URL' });
+  const options = { onWaiting, patienceMs: PATIENCE_MS, variable: 'KEY_SERVICE_DIRECT_DATABASE_URL' };
+  const direct = await reachDatabase(directDatabaseUrl, options);
+  // Through a pooler no session keeps a lock; that it leads to one is said later, and nothing is trusted to it.
+  if (!direct.pooled && !(await patiently(options, () => leadToOneDatabase(direct.url, pool.url)))) {
+    throw new DatabaseUnreachable(
+      'KEY_SERVICE_DIRECT_DATABASE_URL leads to another database than KEY_SERVICE_DATABASE_URL. ' +
+        'Both have to lead to the same database of one server.',
+    );
+  }
   return { pool, direct };
 }
 
@@ -88,7 +111,26 @@ export async function reachServers(
  * A pooler gives its clients process ids of its own, for it is the pooler that they would ask to cancel a statement; a
  * server's own connection has the one that the server says.
  */
-async function isPooled(url: string): Promise<boolean> {
+function isPooled(url: string): Promise<boolean> {
+  return connected(url, async (client) => {
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+    return rows[0]?.pid !== (client as pg.Client & { processID: number | null }).processID;
+  });
+}
+
+/** Advisory locks are a database's own: one that is held through the first way cannot be had through the second. */
+function leadToOneDatabase(direct: string, other: string): Promise<boolean> {
+  const lock = [randomBytes(8).readBigInt64BE().toString()];
+  return connected(direct, async (holder) => {
+    await holder.query('select pg_advisory_lock($1)', lock);
+    return connected(other, async (client) => {
+      const { rows } = await client.query<{ free: boolean }>('select pg_try_advisory_xact_lock($1) as free', lock);
+      return rows[0]?.free === false;
+    });
+  });
+}
+
+async function connected<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({
     ...connectionOptions({ url }, 'key-service start', CONNECT_LIMIT_MS),
     query_timeout: CONNECT_LIMIT_MS,
@@ -97,8 +139,7 @@ async function isPooled(url: string): Promise<boolean> {
   client.on('error', () => {});
   try {
     await client.connect();
-    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-    return rows[0]?.pid !== (client as pg.Client & { processID: number | null }).processID;
+    return await work(client);
   } finally {
     await client.end();
   }
