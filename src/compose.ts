@@ -56,6 +56,11 @@ export interface KeyService {
 
 /** Of CACHE_MAX_BYTES; provider keys have the rest. There are far more requests with an API key than reveals. */
 const API_KEYS_SHARE = 0.75;
+/**
+ * Of CACHE_MAX_BYTES, what may be in use at once: of what was evicted V8 lets about as much pile up before it collects it.
+ * The rest is what the process would grow by beyond the bound; `npm run bench -- growth` measures it.
+ */
+const IN_USE_SHARE = 0.5;
 
 /** A share of the pool, so that look-ups never keep probes and changes from a connection. */
 const lookUpsAtOnce = (poolMax: number, share: number) => Math.max(1, Math.floor(poolMax * share));
@@ -114,14 +119,14 @@ export function compose({
     membershipLimitMs: config.clerk.timeoutMs + 1_000,
     lastUsed: apiKeyUses,
     prefix: config.apiKeyPrefix,
-    cacheMaxBytes: Math.floor(config.cache.maxBytes * API_KEYS_SHARE),
+    cacheMaxBytes: Math.floor(config.cache.maxBytes * IN_USE_SHARE * API_KEYS_SHARE),
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, 0.6),
   });
   const apiKeys = new ApiKeys(database, changes, config.apiKeyPrefix);
   const providerKeys = new ProviderKeys({
     database,
     changes,
-    cacheMaxBytes: Math.floor(config.cache.maxBytes * (1 - API_KEYS_SHARE)),
+    cacheMaxBytes: Math.floor(config.cache.maxBytes * IN_USE_SHARE * (1 - API_KEYS_SHARE)),
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, 0.2),
     dataKeys,
     lastUsed: providerKeyUses,

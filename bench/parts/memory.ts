@@ -13,7 +13,7 @@ import { keyService } from '../subjects.ts';
 
 const MIB = 1024 ** 2;
 /** Few enough that a cache of 128 MiB holds them all. */
-const HELD_KEYS = 50_000;
+const HELD_KEYS = 40_000;
 const SLICE = 20_000;
 /** A service that needs a look-up for every key would take an hour for a million. */
 const CYCLE_LIMIT_MS = 300_000;

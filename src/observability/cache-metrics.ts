@@ -8,7 +8,7 @@ const TOTALS = {
 } as const;
 const LEVELS = {
   entries: 'Remembered now',
-  bytes: 'Memory that what was found takes, as it is counted against CACHE_MAX_BYTES',
+  bytes: 'Memory that what was found takes, as it is counted; at most half of CACHE_MAX_BYTES',
 } as const;
 
 /** Every cache's figures, as `key_service_cache_…{cache="…"}`, read when the metrics are asked for. */
