@@ -27,7 +27,7 @@ export default defineConfig({
       thresholds: {
         lines: 90,
         'src/encryption/**': { branches: 100, lines: 100, functions: 100 },
-        'src/api-keys/key-format.ts': { branches: 100, lines: 100, functions: 100 },
+        'src/key-format.ts': { branches: 100, lines: 100, functions: 100 },
       },
     },
   },

@@ -1,7 +1,9 @@
 import { and, desc, eq, exists, isNull, sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
+import { olderThan } from '../database/older-than.ts';
 import type { Queries } from '../database/queries.ts';
 import { apiKeys, apiKeyUses, organizations, providerKeys } from '../database/schema.ts';
+import type { ListPosition } from '../paging.ts';
 import type { ApiKey, UsedApiKey, ValidatedApiKey } from './api-key.ts';
 
 /** Everything about a key but its hash. */
@@ -22,12 +24,6 @@ const columns = {
 };
 
 const columnsWithUse = { ...columns, lastUsedAt: apiKeyUses.lastUsedAt };
-
-/** A place in the list, newest first: everything after it is older. */
-export interface ListPosition {
-  createdAt: Date;
-  id: string;
-}
 
 export type ApiKeyToInsert = Pick<
   ApiKey,
@@ -95,9 +91,7 @@ export async function listApiKeys(
       and(
         eq(organizations.clerkOrgId, clerkOrgId),
         includeRevoked ? undefined : isNull(apiKeys.revokedAt),
-        after === null
-          ? undefined
-          : sql`(${apiKeys.createdAt}, ${apiKeys.id}) < (${after.createdAt.toISOString()}::timestamptz, ${after.id}::uuid)`,
+        after === null ? undefined : olderThan(apiKeys, after),
       ),
     )
     .orderBy(desc(apiKeys.createdAt), desc(apiKeys.id))

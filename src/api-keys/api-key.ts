@@ -1,5 +1,5 @@
+import type { Environment } from '../key-format.ts';
 import type { Json } from '../prepared-json.ts';
-import type { Environment } from './key-format.ts';
 
 /** What makes a key of an organisation stop: it was revoked, switched off, or its time is over. */
 export type ApiKeyStatus = 'active' | 'revoked' | 'disabled' | 'expired';

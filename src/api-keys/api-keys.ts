@@ -5,14 +5,12 @@ import { keyHashOf } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
 import { ServiceError } from '../errors.ts';
+import { type Environment, generateKey } from '../key-format.ts';
 import { ensureOrganization } from '../organizations/organizations.ts';
+import { type ListPosition, type ListRange, pageOf } from '../paging.ts';
 import type { Json } from '../prepared-json.ts';
 import type { UsedApiKey } from './api-key.ts';
-import { findApiKey, insertApiKey, type ListPosition, listApiKeys, revokeApiKey } from './api-key-store.ts';
-import { type Environment, generateKey } from './key-format.ts';
-
-/** Existing callers know no cursor and expect the whole list; this bounds it. */
-const LONGEST_LIST = 1_000;
+import { findApiKey, insertApiKey, listApiKeys, revokeApiKey } from './api-key-store.ts';
 
 export interface NewApiKey {
   clerkOrgId: string;
@@ -53,22 +51,15 @@ export class ApiKeys {
     return apiKey ?? notFound();
   }
 
-  /** Newest first. `next` is where the following page starts, or null when this was the last. */
+  /** Newest first. */
   async list(
     _caller: Caller,
     clerkOrgId: string,
-    {
-      includeRevoked,
-      after,
-      limit = LONGEST_LIST,
-    }: { includeRevoked: boolean; after: ListPosition | null; limit?: number | undefined },
-  ): Promise<{ apiKeys: UsedApiKey[]; next: ListPosition | null }> {
-    // One more than asked for tells whether there is a next page.
-    const found = await this.#database.query((queries) =>
-      listApiKeys(queries, clerkOrgId, { includeRevoked, after, limit: limit + 1 }),
+    { includeRevoked, ...range }: ListRange & { includeRevoked: boolean },
+  ): Promise<{ page: UsedApiKey[]; next: ListPosition | null }> {
+    return pageOf(range, (part) =>
+      this.#database.query((queries) => listApiKeys(queries, clerkOrgId, { includeRevoked, ...part })),
     );
-    const page = found.slice(0, limit);
-    return { apiKeys: page, next: found.length > limit ? (page.at(-1) ?? null) : null };
   }
 
   /**

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import type { ServiceCaller } from '../caller.ts';
+import { expiresAt } from '../expiry.ts';
 import { type Authentication, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { invalidRequest } from '../http/request-input.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
+import { cursor, encodeCursor, limit } from '../paging.ts';
 import type { ApiKeys } from './api-keys.ts';
-import { cursor, encodeCursor } from './cursor.ts';
-import { apiKeyItem, environment, expiresAt, metadata, name, scopes, toItem } from './schemas.ts';
+import { apiKeyItem, environment, metadata, name, scopes, toItem } from './schemas.ts';
 
 /** Any text: an id that is no UUID belongs to no key, which is a 404 like every other unknown id. */
 const params = z.object({ id: z.string().meta({ description: 'A UUID.' }) });
@@ -35,11 +36,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<Servic
       request: {
         query: z.object({
           clerkOrgId,
-          limit: z
-            .string()
-            .regex(/^[1-9]\d?$|^100$/, 'must be a whole number from 1 to 100')
-            .transform(Number)
-            .optional(),
+          limit: limit.optional(),
           cursor: cursor.optional(),
           includeRevoked: z.enum(['true', 'false']).optional(),
         }),
@@ -51,12 +48,12 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<Servic
         },
       },
       async handle(caller, { query }) {
-        const { apiKeys: page, next } = await apiKeys.list(caller, query.clerkOrgId, {
+        const { page, next } = await apiKeys.list(caller, query.clerkOrgId, {
           includeRevoked: query.includeRevoked === 'true',
           after: query.cursor ?? null,
           limit: query.limit,
         });
-        return { status: 200, body: { keys: page.map(toItem), nextCursor: next === null ? null : encodeCursor(next) } };
+        return { status: 200, body: { keys: page.map(toItem), nextCursor: encodeCursor(next) } };
       },
     }),
     endpoint({

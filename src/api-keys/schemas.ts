@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { ENVIRONMENTS } from '../key-format.ts';
 import type { Json } from '../prepared-json.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { apiKeyStatus } from './api-key.ts';
-import { ENVIRONMENTS } from './key-format.ts';
 import { MAX_SCOPES, SCOPE_PATTERN } from './scopes.ts';
 
 const LARGEST_METADATA_BYTES = 4 * 1024;
@@ -34,14 +34,6 @@ export const metadata = z
     'must be at most 4 KiB as JSON',
   )
   .meta({ description: 'Anything of yours, returned by every validation.' });
-
-/** An instant in the future, with any offset. */
-export const expiresAt = z.iso
-  .datetime({ offset: true })
-  .transform((text) => new Date(text))
-  .refine((date) => date > new Date(), 'must be in the future')
-  .refine((date) => date.getUTCFullYear() <= 9999, 'must be before the year 10000')
-  .meta({ description: 'When the key stops.', example: '2030-01-01T00:00:00.000Z' });
 
 /** A key in a list. Never the key itself, nor its hash. */
 export const apiKeyItem = z.object({

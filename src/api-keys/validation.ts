@@ -4,12 +4,12 @@ import type { ApiKeyCaller, Origin } from '../caller.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
 import { databaseUnavailable } from '../database/database-error.ts';
+import { hashKeyText, hasWrongChecksum } from '../key-format.ts';
 import type { Membership, MembershipLookup } from '../organizations/membership.ts';
 import { within } from '../time-limit.ts';
 import type { LastUsed } from '../usage/last-used.ts';
 import { type Refusal, refusalOf } from './api-key.ts';
 import { prepareFindForValidation } from './api-key-store.ts';
-import { hashKeyText, hasWrongChecksum } from './key-format.ts';
 import { KnownKey } from './known-key.ts';
 
 /** The outcome of a validation is data: why a key is refused is as ordinary an answer as that it is good. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { generateKey, hashKey } from '../../src/api-keys/key-format.ts';
+import { generateKey, hashKey } from '../../src/key-format.ts';
 import { newOrganization } from '../support/client.ts';
 import { type LedApart, startLedApart } from '../support/led-apart.ts';
 import { memoryOf, warm } from '../support/memory.ts';

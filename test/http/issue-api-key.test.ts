@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasWrongChecksum } from '../../src/api-keys/key-format.ts';
+import { hasWrongChecksum } from '../../src/key-format.ts';
 import { newOrganization } from '../support/client.ts';
 import { startService, type TestService } from '../support/service.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { generateKey } from '../../src/api-keys/key-format.ts';
+import { generateKey } from '../../src/key-format.ts';
 import { newOrganization, SERVICE_KEY } from '../support/client.ts';
 import { expectProblem, wholeAnswer } from '../support/problem.ts';
 import { requestHead, sendRaw } from '../support/raw-http.ts';

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { generateKey, hasWrongChecksum } from '../../src/api-keys/key-format.ts';
+import { generateKey, hasWrongChecksum } from '../../src/key-format.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What git ignores is no part of the project; git itself may not be there. */
