@@ -1,5 +1,5 @@
-import { LeasedCache } from '../cache/leased-cache.ts';
-import { LookUpBudget } from '../cache/look-up-budget.ts';
+import { KeyLookUps } from '../cache/key-look-ups.ts';
+import type { LeasedCache } from '../cache/leased-cache.ts';
 import type { ApiKeyCaller, Origin } from '../caller.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
@@ -24,12 +24,9 @@ export interface KeyHolder extends ApiKeyCaller {
 
 /** Validations promise an answer within a second when the database is gone; this leaves room to give it. */
 const LOOKUP_LIMIT_MS = 750;
-/** Of that, what may be spent waiting for a turn: who is at last let in must have time left for the look-up itself. */
+/** Of that, what may be spent waiting for a turn. */
 const WAITING_LIMIT_MS = 250;
-/** Keys that nobody issued are remembered too, about 100 bytes each, and never in the place of keys that somebody did. */
 const UNKNOWN_KEYS_REMEMBERED = 50_000;
-/** What waits for its turn; at a millisecond for each look-up it is over in some 50 ms. */
-const LOOKUPS_WAITING = 250;
 
 /** Malformed and unknown are one answer: neither was ever issued, as far as anyone outside can tell. */
 const UNKNOWN: Validation = { valid: false, refusal: { reason: 'invalid' } };
@@ -53,25 +50,30 @@ interface Dependencies {
  */
 export class KeyValidation {
   readonly #dependencies: Dependencies;
-  readonly #find: ReturnType<typeof prepareFindForValidation>;
-  readonly cache: LeasedCache<KnownKey>;
-  /** For keys that were found here before, and those of which nothing is known: a flood of these must not starve the others. */
-  readonly #budgets: { familiar: LookUpBudget; strange: LookUpBudget };
+  readonly #keys: KeyLookUps<KnownKey>;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
-    const { changes, cacheMaxBytes, lookUpsAtOnce } = dependencies;
-    this.#find = prepareFindForValidation(dependencies.database);
-    this.cache = new LeasedCache({
+    const { database, changes, cacheMaxBytes, lookUpsAtOnce } = dependencies;
+    const find = prepareFindForValidation(database);
+    this.#keys = new KeyLookUps({
       changes,
+      async find(keyHash) {
+        const facts = await find(keyHash);
+        if (facts === undefined) return { value: null, organizationId: null };
+        return { value: new KnownKey(facts), organizationId: facts.organizationId };
+      },
       maxBytes: cacheMaxBytes,
       sizeOf: (key) => key.size,
-      maxAbsent: UNKNOWN_KEYS_REMEMBERED,
-      readLimitMs: LOOKUP_LIMIT_MS,
+      unknownRemembered: UNKNOWN_KEYS_REMEMBERED,
+      lookUpsAtOnce,
+      limitMs: LOOKUP_LIMIT_MS,
+      patienceMs: WAITING_LIMIT_MS,
     });
-    const half = Math.ceil(lookUpsAtOnce / 2);
-    const budget = { atOnce: half, waiting: LOOKUPS_WAITING, patienceMs: WAITING_LIMIT_MS };
-    this.#budgets = { familiar: new LookUpBudget(budget), strange: new LookUpBudget(budget) };
+  }
+
+  get cache(): LeasedCache<KnownKey> {
+    return this.#keys.cache;
   }
 
   /**
@@ -81,10 +83,10 @@ export class KeyValidation {
    */
   validate(origin: Origin, key: string): Validation | Promise<Validation> {
     const hash = hashKeyText(key);
-    const known = this.cache.get(hash);
+    const known = this.#keys.get(hash);
     if (known !== undefined) return this.#judge(origin, known);
     if (hasWrongChecksum(this.#dependencies.prefix, key)) return UNKNOWN;
-    return this.#lookUp(hash).then((found) => this.#judge(origin, found));
+    return this.#keys.lookUp(hash).then((found) => this.#judge(origin, found));
   }
 
   /** Who the holder's organisation is to Clerk; never fails, never takes longer than Clerk's time limit. */
@@ -104,17 +106,5 @@ export class KeyValidation {
     this.#dependencies.lastUsed.record(apiKeyId, now);
     const { requestId, address } = origin;
     return { valid: true, holder: { kind: 'apiKey', requestId, address, apiKeyId, organizationId, known } };
-  }
-
-  #lookUp(hash: string): Promise<KnownKey | null> {
-    const budget = this.cache.has(hash) ? this.#budgets.familiar : this.#budgets.strange;
-    return this.cache.read(hash, () =>
-      budget.run(async () => {
-        // For as long as it takes: its connection is not free before, whoever still waits.
-        const facts = await this.#find(Buffer.from(hash, 'latin1'));
-        if (facts === undefined) return { value: null, organizationId: null };
-        return { value: new KnownKey(facts), organizationId: facts.organizationId };
-      }),
-    );
   }
 }
