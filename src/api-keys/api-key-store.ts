@@ -39,13 +39,17 @@ export async function insertApiKey(queries: Queries, key: ApiKeyToInsert): Promi
   return row;
 }
 
-/** Finds a key by its hash: the one statement that runs for customers' own requests. */
-export function prepareFindForValidation(
-  database: Database,
-): (keyHash: Buffer) => Promise<ValidatedApiKey | undefined> {
-  const find = database.prepare('api_key_for_validation', (queries) =>
+/** A key as it was found by its hash. */
+export interface FoundApiKey extends ValidatedApiKey {
+  keyHash: Buffer;
+}
+
+/** Finds keys by their hashes: the one statement that runs for customers' own requests. */
+export function prepareFindForValidation(database: Database): (keyHashes: Buffer[]) => Promise<FoundApiKey[]> {
+  const find = database.prepare('api_keys_for_validation', (queries) =>
     queries
       .select({
+        keyHash: apiKeys.keyHash,
         organizationId: organizations.id,
         clerkOrgId: organizations.clerkOrgId,
         configuredProviders: sql<string[]>`array(
@@ -63,9 +67,9 @@ export function prepareFindForValidation(
       })
       .from(apiKeys)
       .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))
-      .where(eq(apiKeys.keyHash, sql.placeholder('keyHash'))),
+      .where(sql`${apiKeys.keyHash} = any(${sql.placeholder('keyHashes')}::bytea[])`),
   );
-  return async (keyHash) => (await find({ keyHash }))[0];
+  return (keyHashes) => find({ keyHashes });
 }
 
 export async function findApiKey(queries: Queries, clerkOrgId: string, id: string): Promise<UsedApiKey | undefined> {

@@ -58,10 +58,13 @@ export class KeyValidation {
     const find = prepareFindForValidation(database);
     this.#keys = new KeyLookUps({
       changes,
-      async find(keyHash) {
-        const facts = await find(keyHash);
-        if (facts === undefined) return { value: null, organizationId: null };
-        return { value: new KnownKey(facts), organizationId: facts.organizationId };
+      async find(keyHashes) {
+        const found = await find(keyHashes);
+        return found.map((facts) => ({
+          keyHash: facts.keyHash,
+          value: new KnownKey(facts),
+          organizationId: facts.organizationId,
+        }));
       },
       maxBytes: cacheMaxBytes,
       sizeOf: (key) => key.size,

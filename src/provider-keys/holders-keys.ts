@@ -1,8 +1,8 @@
-import { LeasedCache } from '../cache/leased-cache.ts';
-import { LookUpBudget } from '../cache/look-up-budget.ts';
+import { type Found, LeasedCache } from '../cache/leased-cache.ts';
+import { LookUpQueue } from '../cache/look-up-queue.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
-import { prepareFindForHolder } from './provider-key-store.ts';
+import { prepareFindForHolder, type SealedRow } from './provider-key-store.ts';
 import { SealedKey } from './sealed-key.ts';
 
 /** A holder's request may have made a trip to the database already, to find its API key; both together stay below 2 s. */
@@ -15,6 +15,11 @@ const ABSENT_REMEMBERED = 10_000;
 /** What a sealed key takes beside its ciphertext: the row, its data key wrapped and opened, the cache's own lists. */
 const FIXED_BYTES = 2_048;
 
+interface Holding {
+  organizationId: string;
+  provider: string;
+}
+
 export interface HoldersKeysOptions {
   database: Database;
   changes: Changes;
@@ -26,12 +31,17 @@ export interface HoldersKeysOptions {
 /** The sealed keys that holders of API keys ask for, from memory while the change feed vouches for it. */
 export class HoldersKeys {
   readonly cache: LeasedCache<SealedKey>;
-  readonly #find: ReturnType<typeof prepareFindForHolder>;
-  readonly #budget: LookUpBudget;
+  readonly #queue: LookUpQueue<Holding, Found<SealedKey>>;
 
   constructor({ database, changes, cacheMaxBytes, lookUpsAtOnce }: HoldersKeysOptions) {
-    this.#find = prepareFindForHolder(database);
-    this.#budget = new LookUpBudget({ atOnce: lookUpsAtOnce, waiting: LOOKUPS_WAITING, patienceMs: WAITING_LIMIT_MS });
+    const find = prepareFindForHolder(database);
+    this.#queue = new LookUpQueue({
+      lookUp: (holdings) => Promise.all(holdings.map(async (holding) => found(holding, await find(holding)))),
+      atOnce: lookUpsAtOnce,
+      together: 1,
+      waiting: LOOKUPS_WAITING,
+      patienceMs: WAITING_LIMIT_MS,
+    });
     this.cache = new LeasedCache({
       changes,
       maxBytes: cacheMaxBytes,
@@ -46,11 +56,10 @@ export class HoldersKeys {
     const name = `${organizationId}/${provider}`;
     const known = this.cache.get(name);
     if (known !== undefined) return known;
-    return this.cache.read(name, () =>
-      this.#budget.run(async () => {
-        const row = await this.#find({ organizationId, provider });
-        return { value: row === undefined ? null : new SealedKey(row), organizationId };
-      }),
-    );
+    return this.cache.read(name, () => this.#queue.find({ organizationId, provider }));
   }
+}
+
+function found({ organizationId }: Holding, row: SealedRow | undefined): Found<SealedKey> {
+  return { value: row === undefined ? null : new SealedKey(row), organizationId };
 }

@@ -13,7 +13,8 @@ let apart: LedApart;
 const org = newOrganization();
 let keys: string[];
 beforeAll(async () => {
-  apart = await startLedApart();
+  // One look-up at a time, of 64 keys at most, that were found before.
+  apart = await startLedApart({ DATABASE_POOL_MAX: '4' });
   keys = [];
   for (let issued = 0; issued < KEYS; issued += 4) {
     const some = await Promise.all(Array.from({ length: 4 }, () => apart.other.issueKey(org)));
@@ -37,13 +38,13 @@ describe('While probes come late because the database is overloaded', () => {
   it('known keys are read within a budget, beyond it they are told to come back, and memory is kept', async () => {
     await warmAll();
     apart.feed.delay(apart.leaseMs * 2);
-    apart.pool.delay(50);
-    await expect.poll(leaseHeld).toBe(false);
+    apart.pool.delay(150);
+    await expect.poll(leaseHeld, { timeout: 5_000 }).toBe(false);
     const all = await Promise.all(keys.map((key) => apart.led.asHolder(key, '/validate')));
     for (const { status, body } of all) expect([200, 503], body.code).toContain(status);
-    // Who finds too many waiting is told so at once, and so is who waited for a turn that did not come.
+    // So is told who waited for a turn that did not come.
     const overloaded = all.filter(({ body }) => body.code === 'overloaded');
-    expect(overloaded.length).toBeGreaterThan(KEYS / 2);
+    expect(overloaded.length).toBeGreaterThan(KEYS / 4);
     for (const { headers } of overloaded) expect(headers.get('retry-after')).toBe('1');
 
     apart.pool.delay(0);
@@ -57,9 +58,9 @@ describe('While probes come late because the database is overloaded', () => {
   it('offered more than it can look up, it goes on looking up as much as it can', async () => {
     await warmAll();
     apart.feed.delay(apart.leaseMs * 2);
-    apart.pool.delay(50);
-    await expect.poll(leaseHeld).toBe(false);
-    // At 100 ms each and three at a time, thirty a second; three times as many are asked for.
+    apart.pool.delay(200);
+    await expect.poll(leaseHeld, { timeout: 5_000 }).toBe(false);
+    // At 400 ms for 64 of them, 160 a second; about twice as many are asked for.
     const beganMs = performance.now();
     const asked: Promise<{ late: boolean; status: number }>[] = [];
     const ask = async () => {
@@ -67,14 +68,14 @@ describe('While probes come late because the database is overloaded', () => {
       const { status } = await apart.led.asHolder(keys[asked.length % KEYS] as string, '/validate');
       return { late, status };
     };
-    const offering = setInterval(() => asked.push(ask()), 11);
+    const offering = setInterval(() => asked.push(ask()), 3);
     await sleep(VALIDATION_LIMIT_MS + OFFERED_MS);
     clearInterval(offering);
     // As soon as there is a queue: those who asked later than the first could have waited.
     const late = (await Promise.all(asked)).filter((answer) => answer.late);
     const good = late.filter(({ status }) => status === 200).length;
-    console.log(`Of ${late.length} validations, three times what can be looked up, ${good} were answered`);
-    expect(good).toBeGreaterThan(OFFERED_MS / 250);
+    console.log(`Of ${late.length} validations, more than can be looked up, ${good} were answered`);
+    expect(good).toBeGreaterThan((160 * OFFERED_MS) / 1000 / 4);
   });
 });
 

@@ -14,7 +14,7 @@ const org = newOrganization();
 let known: string[];
 beforeAll(async () => {
   // Client, replicas and network share this process: what it cannot keep up with must not end the lease.
-  apart = await startLedApart({ CACHE_LEASE_MS: '10000' });
+  apart = await startLedApart({ CACHE_LEASE_MS: '10000', DATABASE_POOL_MAX: '4' });
   known = [];
   while (known.length < 10) known.push((await apart.other.issueKey(org)).key);
 });
@@ -29,13 +29,13 @@ describe('A flood of well-formed keys that nobody issued, on a slow database', (
     const before = await memoryOf(apart.led);
     const sent: Buffer[] = [];
     apart.pool.onSent = (bytes) => sent.push(bytes);
-    apart.pool.delay(10);
+    apart.pool.delay(150);
     const flood = Array.from({ length: UNKNOWN_KEYS }, () => generateKey(PREFIX, 'live'));
     const watches = known.map((key) => watchValidations(apart.led, key, 50));
     const answers = new Map<string, { status: number; code: string; retryAfter: string | null }[]>();
-    // Each of them twice, faster than they can be looked up.
+    // Each of them twice, more at once than can be looked up in the time that one waits.
     const rest = [...flood, ...flood];
-    const attackers = Array.from({ length: 120 }, async () => {
+    const attackers = Array.from({ length: 300 }, async () => {
       for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
         const { status, body, headers } = await apart.led.asHolder(next.key, '/validate');
         const answer = { status, code: body.code, retryAfter: headers.get('retry-after') };

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hashKeyText } from '../../../src/key-format.ts';
 import { keyHashOf, parseChange, subjectOf } from '../../../src/database/change-feed/change.ts';
+import { hashKeyText } from '../../../src/key-format.ts';
 
 const HASH = createHash('sha256').update('somebody').digest();
 const NAME = HASH.toString('base64');
