@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, type MockInstance, vi } from 'vitest';
 import { LookUpQueue, type LookUpQueueOptions } from '../../../src/cache/look-up-queue.ts';
 
 type Options = LookUpQueueOptions<string, string>;
@@ -10,7 +10,7 @@ const overloaded = expect.objectContaining({ code: 'overloaded' });
 
 let asked: string[][];
 let ends: ((failure?: Error) => void)[];
-let now: ReturnType<typeof vi.spyOn<Performance, 'now'>>;
+let now: MockInstance<() => number>;
 beforeEach(() => {
   asked = [];
   ends = [];
