@@ -30,7 +30,7 @@ module.exports = {
       comment: 'Only the endpoints and the authentication of a room speak to http.',
       severity: 'error',
       from: {
-        path: '^src/(api-keys|provider-keys|organizations|service-keys|data-keys|health|usage|cache|clerk|database)/',
+        path: '^src/(api-keys|provider-keys|providers|organizations|service-keys|data-keys|health|usage|cache|clerk|database)/',
         pathNot: '(endpoints?|-authentication)\\.ts$',
       },
       to: { path: '^(src/http/|node_modules/.*express)' },
@@ -53,7 +53,7 @@ module.exports = {
       comment: 'The database, the caches and the usage buffer are talked to; they do not talk back.',
       severity: 'error',
       from: { path: '^src/(database|cache|usage)/' },
-      to: { path: '^src/(api-keys|provider-keys|service-keys|health|data-keys|organizations|clerk)/' },
+      to: { path: '^src/(api-keys|provider-keys|providers|service-keys|health|data-keys|organizations|clerk)/' },
     },
     {
       name: 'workers-know-no-feature',

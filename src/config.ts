@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { weakness } from './encryption/weak-key.ts';
+import { BaseUrlProblem, type ProviderBaseUrl, readBaseUrls } from './providers/base-urls.ts';
 
 /** Everything that may be printed, and nothing else. */
 export interface Config {
@@ -21,6 +22,8 @@ export interface Config {
   /** Processes that serve; 1 is this process alone. */
   workers: number;
   clerk: { apiUrl: string | null; timeoutMs: number; staleMaxMs: number };
+  /** Where providers are asked about keys, instead of at their own addresses. */
+  providerBaseUrls: readonly ProviderBaseUrl[];
   usageFlushMs: number;
 }
 
@@ -97,6 +100,16 @@ const databaseUrl = url(['postgresql:', 'postgres:']).superRefine((value, contex
   if (message !== null) context.addIssue({ code: 'custom', message });
 });
 
+const providerBaseUrls = z.string().transform((list, context) => {
+  try {
+    return readBaseUrls(list);
+  } catch (error) {
+    if (!(error instanceof BaseUrlProblem)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+    return z.NEVER;
+  }
+});
+
 const variables = z.object({
   NODE_ENV: oneOf('production', 'development', 'test').default('production'),
   KEY_SERVICE_DATABASE_URL: databaseUrl,
@@ -132,6 +145,8 @@ const variables = z.object({
   CACHE_MAX_BYTES: whole(SMALLEST_CACHE_BYTES, LARGEST_CACHE_BYTES).prefault(String(128 * MEBIBYTE)),
   KEY_SERVICE_WORKERS: workers().prefault('1'),
   USAGE_FLUSH_MS: milliseconds().prefault('5000'),
+  PROVIDER_BASE_URLS: providerBaseUrls.optional(),
+  PROVIDER_CHECKS_ALLOW_LOOPBACK: oneOf('true', 'false').default('false'),
 });
 type Variables = z.output<typeof variables>;
 const databaseVariables = variables.pick({ KEY_SERVICE_DATABASE_URL: true, KEY_SERVICE_DIRECT_DATABASE_URL: true });
@@ -143,7 +158,7 @@ const databaseVariables = variables.pick({ KEY_SERVICE_DATABASE_URL: true, KEY_S
  */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env): { config: Config; secrets: Secrets } {
   const parsed = variables.safeParse(trimmed(environment));
-  const problems = parsed.success ? [] : parsed.error.issues.map(describe);
+  const problems = parsed.success ? loopbackProblems(parsed.data) : parsed.error.issues.map(describe);
   problems.push(...productionProblems(trimmed(environment)));
   if (!parsed.success || problems.length > 0) throw new ConfigurationError([...new Set(problems)]);
   return { config: toConfig(parsed.data), secrets: toSecrets(parsed.data) };
@@ -171,6 +186,7 @@ function toConfig(v: Variables): Config {
     cache: { leaseMs: v.CACHE_LEASE_MS, maxBytes: v.CACHE_MAX_BYTES },
     workers: v.KEY_SERVICE_WORKERS,
     clerk: { apiUrl: v.CLERK_API_URL ?? null, timeoutMs: v.CLERK_TIMEOUT_MS, staleMaxMs: v.CLERK_STALE_MAX_MS },
+    providerBaseUrls: v.PROVIDER_BASE_URLS ?? [],
     usageFlushMs: v.USAGE_FLUSH_MS,
   };
 }
@@ -190,6 +206,13 @@ function toSecrets(v: Variables): Secrets {
     clerkSecretKey: v.CLERK_SECRET_KEY ?? null,
     sentryDsn: v.SENTRY_DSN ?? null,
   };
+}
+
+/** What else listens on this machine may trust whoever comes from it; only the operator knows. */
+function loopbackProblems(v: Variables): string[] {
+  const hasLoopback = v.PROVIDER_BASE_URLS?.some(({ reach }) => reach === 'loopback') ?? false;
+  if (!hasLoopback || v.PROVIDER_CHECKS_ALLOW_LOOPBACK === 'true') return [];
+  return ['PROVIDER_BASE_URLS must not lead to this machine unless PROVIDER_CHECKS_ALLOW_LOOPBACK is true'];
 }
 
 /** What development may do without and production may not. */

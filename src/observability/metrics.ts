@@ -56,6 +56,12 @@ export class Metrics {
     help: 'Stored secrets that were met and did not open',
     registers: [this.registry],
   });
+  readonly providerChecks = new Counter({
+    name: 'key_service_provider_checks_total',
+    help: 'Questions to providers whether a key is good, by outcome',
+    labelNames: ['outcome'] as const,
+    registers: [this.registry],
+  });
 
   readonly caches = new CacheMetrics(this.registry);
 

@@ -27,6 +27,20 @@ describe('an invalid variable', () => {
     ['CACHE_MAX_BYTES', ['0', '1048575', '128MiB']],
     ['KEY_SERVICE_DIRECT_DATABASE_URL', ['mysql://x', 'nowhere', 'postgresql://h/d?sslmode=maybe']],
     ['LOG_SAMPLE_VALIDATIONS', ['-1', '0.5', '1000000001', 'all']],
+    ['PROVIDER_CHECKS_ALLOW_LOOPBACK', ['yes', '1', 'TRUE']],
+    [
+      'PROVIDER_BASE_URLS',
+      [
+        'https://gateway.example',
+        'unknown=https://gateway.example',
+        'openai=http://gateway.example',
+        'openai=https://user:secret@gateway.example',
+        'openai=https://10.0.0.1',
+        'openai=https://localhost',
+        'openai=http://127.0.0.1:4000',
+        'openai=https://one.example,openai=https://two.example',
+      ],
+    ],
     ['KEY_SERVICE_WORKERS', ['0', '-1', '257', '2.5', '1e2', 'AUTO', 'all', 'auto 2', '99999999999999999999']],
   ])('is refused by its name, with one problem: %s', (name, values) => {
     for (const value of values) {
@@ -45,6 +59,7 @@ describe('an invalid variable', () => {
     ['LOG_SAMPLE_VALIDATIONS', ['0', '1', '1000000000']],
     ['KEY_SERVICE_WORKERS', ['1', '256', 'auto']],
     ['API_KEY_PREFIX', ['a', 'ks2', 'a'.repeat(16)]],
+    ['PROVIDER_BASE_URLS', ['openai=https://gateway.example/v1', 'openai=https://a.example,xai=https://a.example']],
     ['LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']],
     ['KEY_SERVICE_DATABASE_URL', [DATABASE_URL, DATABASE_URL.replace('postgresql', 'postgres')]],
   ])('is none at the limits of %s', (name, values) => {
@@ -139,6 +154,9 @@ describe('the message about a bad configuration', () => {
       `http://${CANARY}/`,
       `${CANARY}${'0'.repeat(54)}`,
       `1${CANARY}`,
+      `openai=https://${CANARY}@gateway.example`,
+      `${CANARY}=https://gateway.example`,
+      `openai=http://localhost/${CANARY}`,
     ),
   );
   const names = [
@@ -151,7 +169,8 @@ describe('the message about a bad configuration', () => {
     ],
     ...['CLERK_SECRET_KEY', 'CLERK_API_URL', 'CLERK_TIMEOUT_MS', 'CLERK_STALE_MAX_MS', 'SENTRY_DSN', 'HOST', 'PORT'],
     ...['METRICS_HOST', 'METRICS_PORT', 'LOG_LEVEL', 'DOCS_ENABLED', 'ERROR_DOCS_URL', 'API_KEY_PREFIX'],
-    ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS', 'LOG_SAMPLE_VALIDATIONS'],
+    ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS', 'LOG_SAMPLE_VALIDATIONS', 'PROVIDER_BASE_URLS'],
+    'PROVIDER_CHECKS_ALLOW_LOOPBACK',
   ];
   const environments = fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] });
 

@@ -19,6 +19,7 @@ describe('a good configuration', () => {
       workers: 1,
       clerk: { apiUrl: null, timeoutMs: 800, staleMaxMs: 3_600_000 },
       cache: { leaseMs: 2_000, maxBytes: 134_217_728 },
+      providerBaseUrls: [],
     });
     expect(secrets).toEqual({
       databaseUrl: DEVELOPMENT.KEY_SERVICE_DATABASE_URL,
@@ -67,6 +68,19 @@ describe('a good configuration', () => {
       clerkSecretKey: 'sk_test_not_a_real_key',
       sentryDsn: 'https://public@sentry.example/1',
     });
+  });
+
+  it('asks providers at gateways, on this machine only where that is allowed', () => {
+    const gateways = { PROVIDER_BASE_URLS: 'openai=https://gateway.example/v1, xai=http://localhost:4000' };
+    expect(loadConfig({ ...PRODUCTION, ...gateways, PROVIDER_CHECKS_ALLOW_LOOPBACK: 'true' }).config).toMatchObject({
+      providerBaseUrls: [
+        { provider: 'openai', url: 'https://gateway.example/v1', reach: 'public' },
+        { provider: 'xai', url: 'http://localhost:4000', reach: 'loopback' },
+      ],
+    });
+    expect(problemsOf({ ...PRODUCTION, ...gateways })).toEqual([
+      'PROVIDER_BASE_URLS must not lead to this machine unless PROVIDER_CHECKS_ALLOW_LOOPBACK is true',
+    ]);
   });
 
   it('listens for metrics on loopback alone unless told otherwise', () => {

@@ -1,0 +1,146 @@
+import pLimit from 'p-limit';
+import { packageVersion } from '../package-version.ts';
+import type { Reach } from './addresses.ts';
+import { isBodyNeeded, meaningOf } from './answers.ts';
+import { ask } from './ask.ts';
+import type { ProviderBaseUrl } from './base-urls.ts';
+import { catalogue } from './catalogue.ts';
+import { KEY, type ProviderCheck } from './provider.ts';
+import { addressesOf, type Resolve, systemResolver } from './resolve.ts';
+import { Unanswered, type UnansweredReason } from './unanswered.ts';
+
+/**
+ * What a provider says of a key: `valid`, it knows it; `rejected`, it does not, or no longer; `unreachable`, it did not
+ * say; `unchecked`, it was not asked, because the provider is not in the catalogue, takes more than a key, or cannot be
+ * sent a key of such characters.
+ */
+export type CheckOutcome = 'valid' | 'rejected' | 'unreachable' | 'unchecked';
+
+export interface ProviderChecker {
+  /** Asks a provider whether a key is good. Takes 1.5 s at most, never fails, and tells nobody else the key. */
+  check(provider: string, secret: string): Promise<CheckOutcome>;
+}
+
+export interface ProviderCheckFacts {
+  provider: string;
+  outcome: CheckOutcome;
+  /** Why it is unreachable. */
+  reason?: UnansweredReason;
+  status?: number;
+}
+
+export interface ProviderCheckerOptions {
+  /** Gateways of the operator's, in place of the providers' own addresses. */
+  baseUrls: readonly ProviderBaseUrl[];
+  /** Told of every question that was answered or not. */
+  onChecked: (facts: ProviderCheckFacts) => void;
+  resolve?: Resolve;
+  limitMs?: number;
+}
+
+interface Target {
+  check: ProviderCheck;
+  url: URL;
+  reach: Reach;
+}
+
+/** From the wait for a turn to the last byte. It leaves room for the database: all of a request has 2 s. */
+const LIMIT_MS = 1_500;
+const AT_ONCE = 16;
+/** Each holds a secret, for as long as the time limit. */
+const WAITING = 64;
+/** The only text that arrives as it was sent, and can end no header (RFC 9110 §5.5). */
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
+
+/** Asks providers as their catalogue entries say, at their own addresses or at those that the operator configured. */
+export function providerChecker({
+  baseUrls,
+  onChecked,
+  resolve = systemResolver(),
+  limitMs = LIMIT_MS,
+}: ProviderCheckerOptions): ProviderChecker {
+  const targets = targetsOf(baseUrls);
+  const turns = pLimit(AT_ONCE);
+
+  async function question({ check, url, reach }: Target, secret: string, signal: AbortSignal) {
+    const addresses = await unlessAborted(addressesOf(url, reach, resolve), signal);
+    const answer = await ask({
+      method: check.method,
+      url,
+      headers: headersOf(check, secret),
+      body: check.body === undefined ? null : JSON.stringify(check.body),
+      addresses,
+      signal,
+      isBodyNeeded: (status) => isBodyNeeded(check, status),
+    });
+    const meaning = meaningOf(check, answer);
+    if (meaning === null) throw new Unanswered('unexpected_answer', answer.status);
+    return meaning;
+  }
+
+  async function inTurn(target: Target, secret: string) {
+    if (turns.pendingCount >= WAITING) throw new Unanswered('busy');
+    const timeLimit = new AbortController();
+    const timer = setTimeout(() => timeLimit.abort(new Unanswered('time_limit')), limitMs);
+    const { signal } = timeLimit;
+    try {
+      return await unlessAborted(
+        turns(() => (signal.aborted ? Promise.reject(signal.reason) : question(target, secret, signal))),
+        signal,
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return {
+    async check(provider, secret) {
+      const target = targets.get(provider);
+      if (target === undefined || !VISIBLE_ASCII.test(secret)) return 'unchecked';
+      try {
+        const outcome = await inTurn(target, secret);
+        onChecked({ provider, outcome });
+        return outcome;
+      } catch (error) {
+        const { reason, status } = error instanceof Unanswered ? error : new Unanswered('connection');
+        onChecked({ provider, outcome: 'unreachable', reason, ...(status === null ? {} : { status }) });
+        return 'unreachable';
+      }
+    },
+  };
+}
+
+function targetsOf(baseUrls: readonly ProviderBaseUrl[]): Map<string, Target> {
+  const targets = new Map<string, Target>();
+  for (const { slug, check } of catalogue) {
+    if (check === null) continue;
+    const { url, reach } = baseUrls.find(({ provider }) => provider === slug) ?? {
+      url: check.baseUrl,
+      reach: 'public' as const,
+    };
+    targets.set(slug, { check, url: new URL(url + check.path), reach });
+  }
+  return targets;
+}
+
+function headersOf({ headers, keyHeader, body }: ProviderCheck, secret: string): Record<string, string> {
+  return {
+    Accept: 'application/json',
+    // What comes is not unpacked: a few bytes of it could become any number.
+    'Accept-Encoding': 'identity',
+    'User-Agent': `key-service/${packageVersion}`,
+    ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+    ...headers,
+    // A function, for in a text `$&` and its like would mean something.
+    [keyHeader.name]: keyHeader.value.replace(KEY, () => secret),
+  };
+}
+
+/** What the work comes to, or the signal's reason as soon as it is aborted; the work goes on. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
