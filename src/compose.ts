@@ -26,6 +26,8 @@ import { RequestLog } from './observability/request-log.ts';
 import { requestReporter } from './observability/request-reporter.ts';
 import { providerKeyEndpoints } from './provider-keys/endpoints.ts';
 import { ProviderKeys } from './provider-keys/provider-keys.ts';
+import { providerEndpoints } from './providers/endpoints.ts';
+import { type ProviderChecker, providerChecker } from './providers/provider-checker.ts';
 import { serviceAuthentication } from './service-keys/service-authentication.ts';
 import { LastUsed, type WriteLastUsed } from './usage/last-used.ts';
 import { writeApiKeyUses, writeProviderKeyUses } from './usage/last-used-store.ts';
@@ -47,6 +49,7 @@ export interface KeyService {
   /** null where there is only a pooler. */
   changeFeed: ChangeFeed | null;
   dataKeys: DataKeys;
+  providerChecker: ProviderChecker;
   metrics: Metrics;
   lastUsed: readonly LastUsed[];
   drain: Drain;
@@ -136,6 +139,14 @@ export function compose({
     },
   });
 
+  const checker = providerChecker({
+    baseUrls: config.providerBaseUrls,
+    onChecked({ outcome, ...facts }) {
+      metrics.providerChecks.inc({ outcome });
+      if (outcome === 'unreachable') logger.warn(facts, 'a provider could not say whether a key is good');
+    },
+  });
+
   metrics.caches.watch('api-keys', () => validation.cache.statistics);
   metrics.caches.watch('provider-keys', () => providerKeys.cache.statistics);
 
@@ -162,6 +173,7 @@ export function compose({
       validationEndpoint(validation, client),
       ...apiKeyEndpoints(apiKeys, service),
       ...providerKeyEndpoints(providerKeys, service, client),
+      ...providerEndpoints(service),
     ],
     checkResponses: config.environment !== 'production',
     docsEnabled: config.docsEnabled,
@@ -185,6 +197,7 @@ export function compose({
     database,
     changeFeed,
     dataKeys,
+    providerChecker: checker,
     metrics,
     lastUsed: [apiKeyUses, providerKeyUses],
     drain,

@@ -19,6 +19,7 @@ export const ROUTES = [
     caller: 'service',
     allow: 'GET',
   },
+  { path: '/internal/providers', example: '/internal/providers', caller: 'service', allow: 'GET, HEAD' },
 ] as const;
 
 /** Every operation: a path with one of its methods. HEAD goes with GET. */
