@@ -65,7 +65,8 @@ const API_KEYS_SHARE = 0.75;
  */
 const IN_USE_SHARE = 0.5;
 
-/** A share of the pool, so that look-ups never keep probes and changes from a connection. */
+/** Of the pool, so that look-ups never keep probes and changes from a connection. */
+const LOOK_UP_SHARES = { apiKeys: 0.5, providerKeys: 0.2 };
 const lookUpsAtOnce = (poolMax: number, share: number) => Math.max(1, Math.floor(poolMax * share));
 
 /** The one place where rooms are joined. */
@@ -123,14 +124,14 @@ export function compose({
     lastUsed: apiKeyUses,
     prefix: config.apiKeyPrefix,
     cacheMaxBytes: Math.floor(config.cache.maxBytes * IN_USE_SHARE * API_KEYS_SHARE),
-    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, 0.6),
+    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.apiKeys),
   });
   const apiKeys = new ApiKeys(database, changes, config.apiKeyPrefix);
   const providerKeys = new ProviderKeys({
     database,
     changes,
     cacheMaxBytes: Math.floor(config.cache.maxBytes * IN_USE_SHARE * (1 - API_KEYS_SHARE)),
-    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, 0.2),
+    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.providerKeys),
     dataKeys,
     lastUsed: providerKeyUses,
     onUnreadable(facts) {

@@ -45,7 +45,7 @@ export class KeyLookUps<V extends object> {
     const queue = () =>
       new LookUpQueue({
         lookUp: async (keyHashes: Buffer[]) => ordered(keyHashes, await find(keyHashes)),
-        atOnce: Math.ceil(lookUpsAtOnce / 2),
+        atOnce: Math.max(1, Math.floor(lookUpsAtOnce / 2)),
         together: TOGETHER,
         waiting: WAITING,
         patienceMs,
