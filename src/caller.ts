@@ -5,10 +5,28 @@ export interface Origin {
   address: string | null;
 }
 
+/** All that a service key can allow. What none of these names is the root caller's alone. */
+export const PERMISSIONS = [
+  'api-keys:read',
+  'api-keys:write',
+  'provider-keys:read',
+  'provider-keys:write',
+  'provider-keys:reveal',
+  'audit:read',
+] as const;
+export type Permission = (typeof PERMISSIONS)[number];
+
+/** The name of whoever holds KEY_SERVICE_API_KEY, or the previous one. No service key can be given it. */
+export const ROOT = 'root';
+
 /** Another backend of the platform, known by the name of the service key that it sent. */
 export interface ServiceCaller extends Origin {
   kind: 'service';
   name: string;
+  /** null: everything, which only the root caller may. */
+  permissions: readonly Permission[] | null;
+  /** Whose keys it may be shown, if it may be shown any; null: all providers'. */
+  revealProviders: readonly string[] | null;
 }
 
 /** A customer, known by a valid API key of one organisation. */

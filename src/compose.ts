@@ -28,9 +28,12 @@ import { providerKeyEndpoints } from './provider-keys/endpoints.ts';
 import { ProviderKeys } from './provider-keys/provider-keys.ts';
 import { providerEndpoints } from './providers/endpoints.ts';
 import { type ProviderChecker, providerChecker } from './providers/provider-checker.ts';
+import { serviceKeyEndpoints } from './service-keys/endpoints.ts';
+import { KnownServices } from './service-keys/known-services.ts';
 import { serviceAuthentication } from './service-keys/service-authentication.ts';
+import { ServiceKeys } from './service-keys/service-keys.ts';
 import { LastUsed, type WriteLastUsed } from './usage/last-used.ts';
-import { writeApiKeyUses, writeProviderKeyUses } from './usage/last-used-store.ts';
+import { writeApiKeyUses, writeProviderKeyUses, writeServiceKeyUses } from './usage/last-used-store.ts';
 
 export interface Foundation {
   config: Config;
@@ -57,8 +60,8 @@ export interface KeyService {
   close: () => void;
 }
 
-/** Of CACHE_MAX_BYTES; provider keys have the rest. There are far more requests with an API key than reveals. */
-const API_KEYS_SHARE = 0.75;
+/** Of what caches may use. There are far more requests with an API key than reveals, and few services. */
+const CACHE_SHARES = { apiKeys: 0.75, providerKeys: 0.23, serviceKeys: 0.02 };
 /**
  * Of CACHE_MAX_BYTES, what may be in use at once: of what was evicted V8 lets about as much pile up before it collects it.
  * The rest is what the process would grow by beyond the bound; `npm run bench -- growth` measures it.
@@ -66,7 +69,7 @@ const API_KEYS_SHARE = 0.75;
 const IN_USE_SHARE = 0.5;
 
 /** Of the pool, so that look-ups never keep probes and changes from a connection. */
-const LOOK_UP_SHARES = { apiKeys: 0.5, providerKeys: 0.2 };
+const LOOK_UP_SHARES = { apiKeys: 0.5, providerKeys: 0.2, serviceKeys: 0.1 };
 const lookUpsAtOnce = (poolMax: number, share: number) => Math.max(1, Math.floor(poolMax * share));
 
 /** The one place where rooms are joined. */
@@ -115,7 +118,10 @@ export function compose({
     );
   const apiKeyUses = keepLastUsed(writeApiKeyUses(database));
   const providerKeyUses = keepLastUsed(writeProviderKeyUses(database));
+  const serviceKeyUses = keepLastUsed(writeServiceKeyUses(database));
 
+  const cacheMaxBytes = (what: keyof typeof CACHE_SHARES) =>
+    Math.floor(config.cache.maxBytes * IN_USE_SHARE * CACHE_SHARES[what]);
   const validation = new KeyValidation({
     database,
     changes,
@@ -123,14 +129,14 @@ export function compose({
     membershipLimitMs: config.clerk.timeoutMs + 1_000,
     lastUsed: apiKeyUses,
     prefix: config.apiKeyPrefix,
-    cacheMaxBytes: Math.floor(config.cache.maxBytes * IN_USE_SHARE * API_KEYS_SHARE),
+    cacheMaxBytes: cacheMaxBytes('apiKeys'),
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.apiKeys),
   });
   const apiKeys = new ApiKeys(database, changes, config.apiKeyPrefix);
   const providerKeys = new ProviderKeys({
     database,
     changes,
-    cacheMaxBytes: Math.floor(config.cache.maxBytes * IN_USE_SHARE * (1 - API_KEYS_SHARE)),
+    cacheMaxBytes: cacheMaxBytes('providerKeys'),
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.providerKeys),
     dataKeys,
     lastUsed: providerKeyUses,
@@ -147,9 +153,18 @@ export function compose({
       if (outcome === 'unreachable') logger.warn(facts, 'a provider could not say whether a key is good');
     },
   });
+  const serviceKeys = new ServiceKeys(database, changes, config.apiKeyPrefix);
+  const services = new KnownServices({
+    database,
+    changes,
+    lastUsed: serviceKeyUses,
+    cacheMaxBytes: cacheMaxBytes('serviceKeys'),
+    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.serviceKeys),
+  });
 
   metrics.caches.watch('api-keys', () => validation.cache.statistics);
   metrics.caches.watch('provider-keys', () => providerKeys.cache.statistics);
+  metrics.caches.watch('service-keys', () => services.cache.statistics);
 
   const drain = new Drain();
   const isDraining = () => drain.draining;
@@ -164,7 +179,7 @@ export function compose({
       else logger.error({ checks, error: describeError(error) }, 'not ready');
     },
   });
-  const service = serviceAuthentication(secrets.serviceKeys);
+  const service = serviceAuthentication(secrets.serviceKeys, services);
   const client = clientAuthentication(validation);
   const report = requestReporter(new RequestLog(logger, config.logSampleValidations), metrics, monitor);
 
@@ -175,6 +190,7 @@ export function compose({
       ...apiKeyEndpoints(apiKeys, service),
       ...providerKeyEndpoints(providerKeys, service, client),
       ...providerEndpoints(service),
+      ...serviceKeyEndpoints(serviceKeys, service),
     ],
     checkResponses: config.environment !== 'production',
     docsEnabled: config.docsEnabled,
@@ -200,7 +216,7 @@ export function compose({
     dataKeys,
     providerChecker: checker,
     metrics,
-    lastUsed: [apiKeyUses, providerKeyUses],
+    lastUsed: [apiKeyUses, providerKeyUses, serviceKeyUses],
     drain,
     close: clerk.close,
   };

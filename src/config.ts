@@ -53,7 +53,7 @@ export class ConfigurationError extends Error {
 }
 
 const SHORTEST_PRODUCTION_SERVICE_KEY = 16;
-/** One for look-ups of each kind, and one for changes and probes. */
+/** Two for look-ups of API keys, one for those of provider keys, and one for changes and probes. Services are few. */
 const SMALLEST_POOL = 4;
 /** A probe's round trip has to fit into a quarter of it. */
 const SHORTEST_LEASE_MS = 100;
@@ -244,7 +244,7 @@ const REQUIRED: Record<string, string> = {
   KEY_SERVICE_DATABASE_URL: 'the PostgreSQL database, as postgresql://user:password@host:5432/name',
   ENCRYPTION_KEY: 'the master key for provider keys, 64 hexadecimal characters from `openssl rand -hex 32`',
   CLERK_SECRET_KEY: "Clerk's secret key, from its dashboard under API keys",
-  KEY_SERVICE_API_KEY: 'the key that your own services send in X-Service-Key, from `openssl rand -base64 32`',
+  KEY_SERVICE_API_KEY: 'the root service key, sent in X-Service-Key, from `openssl rand -base64 32`',
 };
 
 function missing(name: string): string {

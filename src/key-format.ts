@@ -2,12 +2,12 @@ import { hash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /*
- * An API key:
+ * A key that this service issues:
  *
  *     ks_live_<43 characters base62><6 characters base62>
  *     │  │     │                     └ CRC-32 of everything before it
  *     │  │     └ 256 random bits
- *     │  └ environment: live or test
+ *     │  └ kind: live or test, the environment of an API key; or service, for a service key
  *     └ prefix, API_KEY_PREFIX
  *
  * The checksum lets scanners and this service tell a mistyped or made-up key from a real one without any look-up.
@@ -18,11 +18,17 @@ const SECRET_BYTES = 32;
 const SECRET_CHARACTERS = 43;
 /** 62^6 > 2^32 */
 const CHECKSUM_CHARACTERS = 6;
+const RANDOM_PART = `[0-9A-Za-z]{${SECRET_CHARACTERS + CHECKSUM_CHARACTERS}}`;
 /** How much of the secret part is kept to recognise a key by, at each end. */
 const SHOWN_CHARACTERS = 4;
 
 export const ENVIRONMENTS = ['live', 'test'] as const;
 export type Environment = (typeof ENVIRONMENTS)[number];
+
+const SERVICE = 'service';
+export type KeyKind = Environment | typeof SERVICE;
+/** With whatever prefix was set when it was issued; config.ts says what a prefix may be. */
+const SERVICE_KEY = new RegExp(`^[a-z][a-z0-9]{0,15}_${SERVICE}_${RANDOM_PART}$`);
 
 /** A key that was just made, and what may be kept of it. */
 export interface NewKey {
@@ -30,15 +36,15 @@ export interface NewKey {
   key: string;
   /** SHA-256 of the whole key, 32 bytes. */
   hash: Buffer;
-  /** The readable start: prefix, environment and four characters of the secret. */
+  /** The readable start: prefix, kind and four characters of the secret. */
   keyPrefix: string;
   /** The last four characters; they belong to the checksum. */
   last4: string;
 }
 
 /** Makes a key of 256 random bits. `secret` is only given by tests. */
-export function generateKey(prefix: string, environment: Environment, secret = randomBytes(SECRET_BYTES)): NewKey {
-  const start = `${prefix}_${environment}_`;
+export function generateKey(prefix: string, kind: KeyKind, secret = randomBytes(SECRET_BYTES)): NewKey {
+  const start = `${prefix}_${kind}_`;
   const body = start + base62(BigInt(`0x${secret.toString('hex')}`), SECRET_CHARACTERS);
   const key = body + checksum(body);
   return {
@@ -63,13 +69,16 @@ export function hashKeyText(key: string): string {
 }
 
 /**
- * Whether a string has exactly the shape of a key with this prefix but a wrong checksum: it was never issued.
+ * Whether a string has exactly the shape of an API key with this prefix but a wrong checksum: it was never issued.
  * Strings of any other shape are not judged; an imported key may look like anything.
  */
 export function hasWrongChecksum(prefix: string, key: string): boolean {
-  if (!shape(prefix).test(key)) return false;
-  const body = key.slice(0, -CHECKSUM_CHARACTERS);
-  return checksum(body) !== key.slice(-CHECKSUM_CHARACTERS);
+  return shape(prefix).test(key) && !checksumHolds(key);
+}
+
+/** Whether a string can be a service key. None is ever imported: whatever looks different was never issued. */
+export function isServiceKey(key: string): boolean {
+  return SERVICE_KEY.test(key) && checksumHolds(key);
 }
 
 const shapes = new Map<string, RegExp>();
@@ -77,11 +86,14 @@ const shapes = new Map<string, RegExp>();
 function shape(prefix: string): RegExp {
   let pattern = shapes.get(prefix);
   if (pattern === undefined) {
-    const length = SECRET_CHARACTERS + CHECKSUM_CHARACTERS;
-    pattern = new RegExp(`^${prefix}_(?:${ENVIRONMENTS.join('|')})_[0-9A-Za-z]{${length}}$`);
+    pattern = new RegExp(`^${prefix}_(?:${ENVIRONMENTS.join('|')})_${RANDOM_PART}$`);
     shapes.set(prefix, pattern);
   }
   return pattern;
+}
+
+function checksumHolds(key: string): boolean {
+  return checksum(key.slice(0, -CHECKSUM_CHARACTERS)) === key.slice(-CHECKSUM_CHARACTERS);
 }
 
 function checksum(body: string): string {

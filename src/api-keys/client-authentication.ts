@@ -1,6 +1,7 @@
 import { type ErrorCode, ServiceError } from '../errors.ts';
-import { bearerToken } from '../http/credentials.ts';
-import type { Authentication } from '../http/endpoint.ts';
+import { bearerToken, type Credentials } from '../http/credentials.ts';
+import type { ClientAuthentication } from '../http/endpoint.ts';
+import { requireScopes } from './scopes.ts';
 import type { KeyHolder, KeyValidation, Validation } from './validation.ts';
 
 type Refusal = Extract<Validation, { valid: false }>['refusal'];
@@ -12,23 +13,31 @@ const CODES: Record<Refusal['reason'], ErrorCode> = {
   expired: 'api_key_expired',
 };
 
+const REFUSED: readonly ErrorCode[] = ['api_key_missing', ...Object.values(CODES)];
+
 /** Knows a customer by `Authorization: Bearer <api key>`, and by nothing else. */
-export function clientAuthentication(validation: KeyValidation): Authentication<KeyHolder> {
-  return {
-    security: 'apiKey',
-    errors: ['api_key_missing', ...Object.values(CODES)],
-    authenticate({ header, origin }) {
-      const authorization = header('authorization');
-      if (authorization === null) {
-        throw new ServiceError('api_key_invalid', 'The Authorization header was sent more than once.');
-      }
-      const key = authorization === undefined ? undefined : bearerToken(authorization);
-      if (key === undefined) {
-        throw new ServiceError('api_key_missing', 'Send your API key as `Authorization: Bearer <key>`.');
-      }
-      const outcome = validation.validate(origin, key);
-      return outcome instanceof Promise ? outcome.then(holderOf) : holderOf(outcome);
-    },
+export function clientAuthentication(validation: KeyValidation): ClientAuthentication<KeyHolder> {
+  const authenticate = ({ header, origin }: Credentials) => {
+    const authorization = header('authorization');
+    if (authorization === null) {
+      throw new ServiceError('api_key_invalid', 'The Authorization header was sent more than once.');
+    }
+    const key = authorization === undefined ? undefined : bearerToken(authorization);
+    if (key === undefined) {
+      throw new ServiceError('api_key_missing', 'Send your API key as `Authorization: Bearer <key>`.');
+    }
+    const outcome = validation.validate(origin, key);
+    return outcome instanceof Promise ? outcome.then(holderOf) : holderOf(outcome);
+  };
+  return (scope) => {
+    if (scope === null) return { security: 'apiKey', needs: null, errors: REFUSED, authenticate };
+    return {
+      security: 'apiKey',
+      needs: scope,
+      errors: [...REFUSED, 'insufficient_scope'],
+      authenticate,
+      authorize: ({ known }) => requireScopes(known.scopes, [scope]),
+    };
   };
 }
 

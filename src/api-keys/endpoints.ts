@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import type { ServiceCaller } from '../caller.ts';
 import { expiresAt } from '../expiry.ts';
-import { type Authentication, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
 import { invalidRequest } from '../http/request-input.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
 import { cursor, encodeCursor, limit } from '../paging.ts';
@@ -23,7 +22,7 @@ function missingOrganization(): never {
   throw invalidRequest([{ pointer: '/clerkOrgId', detail: 'is required' }]);
 }
 
-export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<ServiceCaller>): Endpoint[] {
+export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -32,7 +31,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<Servic
       summary: "List an organisation's API keys",
       description:
         'Newest first. Without `limit` all of them, up to 1,000. Revoked ones are left out unless asked for.',
-      authentication: service,
+      authentication: service('api-keys:read'),
       request: {
         query: z.object({
           clerkOrgId,
@@ -63,7 +62,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<Servic
       summary: 'Issue an API key',
       description:
         'The only time the key is shown. `scopes` omitted or null is unrestricted, an empty list allows nothing.',
-      authentication: service,
+      authentication: service('api-keys:write'),
       request: {
         body: z.strictObject({
           clerkOrgId,
@@ -100,7 +99,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<Servic
       path: '/internal/api-keys/:id',
       tag: 'API keys',
       summary: 'One API key',
-      authentication: service,
+      authentication: service('api-keys:read'),
       errors: ['api_key_not_found'],
       request: { params, query: z.object({ clerkOrgId }) },
       responses: {
@@ -129,7 +128,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: Authentication<Servic
       tag: 'API keys',
       summary: 'Revoke an API key for good',
       description: 'The organisation is taken from the query or from a JSON body. Revoking again is no error.',
-      authentication: service,
+      authentication: service('api-keys:write'),
       errors: ['api_key_not_found'],
       request: {
         params,

@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { ServiceError } from '../errors.ts';
-import { type Authentication, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { type ClientAuthentication, type Endpoint, endpoint } from '../http/endpoint.ts';
 import type { Membership } from '../organizations/membership.ts';
 import { environment, json, scope } from './schemas.ts';
-import { firstMissingScope } from './scopes.ts';
+import { requireScopes } from './scopes.ts';
 import type { KeyHolder, KeyValidation } from './validation.ts';
 
 /** A parameter that may be repeated is one string or several. */
@@ -32,7 +31,7 @@ const validation = z.object({
   }),
 });
 
-export function validationEndpoint(keys: KeyValidation, client: Authentication<KeyHolder>): Endpoint {
+export function validationEndpoint(keys: KeyValidation, client: ClientAuthentication<KeyHolder>): Endpoint {
   return endpoint({
     method: 'get',
     path: '/validate',
@@ -40,13 +39,12 @@ export function validationEndpoint(keys: KeyValidation, client: Authentication<K
     summary: 'Whether an API key is good, and whose it is',
     description:
       'Clerk in trouble never makes a valid key invalid: `membership` says how far `clerkUserId` is to be trusted.',
-    authentication: client,
+    authentication: client(null),
     errors: ['insufficient_scope'],
     request: { query: z.object({ scope: requiredScopes }) },
     responses: { 200: { description: 'It is good.', schema: validation } },
     handle(holder, { query }) {
-      const missing = firstMissingScope(holder.known.scopes, query.scope ?? []);
-      if (missing !== null) throw new ServiceError('insufficient_scope', `This API key lacks the scope ${missing}.`);
+      requireScopes(holder.known.scopes, query.scope ?? []);
       const answer = (membership: Membership) => ({ status: 200 as const, body: holder.known.answer(membership) });
       const membership = keys.membershipOf(holder);
       return membership instanceof Promise ? membership.then(answer) : answer(membership);

@@ -4,18 +4,18 @@ import { callerName } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
 import { PreparedJson } from '../prepared-json.ts';
 import { credentialsOf } from './credentials.ts';
-import type { AnyReply, Endpoint } from './endpoint.ts';
+import type { AnyReply, Endpoint, RawInput } from './endpoint.ts';
 import { MethodNotAllowed } from './method-not-allowed.ts';
 import { sendJson } from './reply.ts';
-import { type InputReader, inputReader, type RawInput } from './request-input.ts';
+import { type InputReader, inputReader } from './request-input.ts';
 import { stateOf } from './request-state.ts';
 
 /**
- * The one way from HTTP into a use case and back, the same for every endpoint: authenticate, read, call, check the answer
- * against its schema, send. Whatever is thrown on the way goes to the error handler.
+ * The one way from HTTP into a use case and back, the same for every endpoint: authenticate, authorize, read, call, check
+ * the answer against its schema, send. Whatever is thrown on the way goes to the error handler.
  *
- * The caller is authenticated before its request is looked at: who may not come in learns nothing about what would
- * have been wrong, and nobody's body is read for nothing.
+ * Who the caller is and what it may do is decided before its request is looked at: who may not come in learns nothing about
+ * what would have been wrong, and nobody's body is read for nothing.
  */
 async function serve(
   endpoint: Endpoint,
@@ -26,9 +26,12 @@ async function serve(
 ): Promise<void> {
   const state = stateOf(response);
   state.route = endpoint.path;
-  const caller = await endpoint.authentication.authenticate(credentialsOf(request, state.requestId));
+  const { authentication } = endpoint;
+  const caller = await authentication.authenticate(credentialsOf(request, state.requestId));
   state.callerName = caller === null ? null : callerName(caller);
+  authentication.authorize?.(caller);
   const input = await readInput(request, response);
+  authentication.authorizeInput?.(caller, input);
   const reply = await call(endpoint)(caller, input);
   if (checkResponses) checkReply(endpoint, reply);
   sendJson(response, reply.status, reply.body, reply.headers);

@@ -1,20 +1,35 @@
 import type { z } from 'zod';
-import type { Caller } from '../caller.ts';
+import type { ApiKeyCaller, Caller, Permission, ROOT, ServiceCaller } from '../caller.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { PreparedJson } from '../prepared-json.ts';
 import type { Credentials } from './credentials.ts';
 
+/** The parts of a request, as its endpoint's schemas made them. */
+export type RawInput = Partial<Record<'params' | 'query' | 'body', unknown>>;
+
 /**
- * How an endpoint knows its caller. `security` names the scheme in the OpenAPI document; null is a public endpoint,
- * whose caller is nobody.
+ * How an endpoint knows its caller, and what that caller has to be allowed. `security` names the scheme in the OpenAPI
+ * document; null is a public endpoint, whose caller is nobody.
  */
 export interface Authentication<C extends Caller | null> {
   security: 'apiKey' | 'serviceKey' | null;
+  /** For the documentation: the permission of a service key, or the scope of an API key, that is asked for. */
+  needs: string | null;
   /** The codes that it may throw, for the documentation. */
   errors: readonly ErrorCode[];
   /** @throws ServiceError with one of them */
   authenticate(credentials: Credentials): C | Promise<C>;
+  /** Whether this caller may ask for this at all: before anything else of the request is looked at. @throws like it */
+  authorize?(caller: C): void;
+  /** Whether it may ask for this in particular, once the request has been read. @throws like it */
+  authorizeInput?(caller: C, input: RawInput): void;
 }
+
+/** Services are let in for something: no endpoint of theirs can be written without saying what it needs. */
+export type ServiceAuthentication = (needs: Permission | typeof ROOT) => Authentication<ServiceCaller>;
+
+/** So are holders of API keys: for a scope, or, where it is null, whatever the scopes of their key. */
+export type ClientAuthentication<C extends ApiKeyCaller = ApiKeyCaller> = (scope: string | null) => Authentication<C>;
 
 /** The part of a request that a schema describes. What is left out is not read. */
 export interface RequestSchemas {
@@ -85,4 +100,4 @@ export function endpoint<C extends Caller | null, R extends RequestSchemas, cons
 }
 
 /** The authentication of an endpoint that is open to everyone. */
-export const everyone: Authentication<null> = { security: null, errors: [], authenticate: () => null };
+export const everyone: Authentication<null> = { security: null, needs: null, errors: [], authenticate: () => null };

@@ -1,5 +1,6 @@
 import { OpenAPIRegistry, OpenApiGeneratorV31, type RouteConfig } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
+import { ROOT } from '../caller.ts';
 import type { ErrorCode } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -26,7 +27,8 @@ export function openApiDocument(endpoints: readonly Endpoint[]): object {
     in: 'header',
     name: 'X-Service-Key',
     description:
-      "The key of one of the platform's own services. Also accepted in `X-API-Key` or `Authorization: Bearer`.",
+      "The key of one of the platform's own services. Also accepted in `X-API-Key` or `Authorization: Bearer`. " +
+      '`x-permission` names what each operation needs of it.',
   });
   const problem = problemSchema.meta({ id: 'Problem' });
   for (const endpoint of endpoints) registry.registerPath(pathOf(endpoint, problem));
@@ -38,14 +40,15 @@ export function openApiDocument(endpoints: readonly Endpoint[]): object {
 }
 
 function pathOf(endpoint: Endpoint, problem: z.ZodType): RouteConfig {
-  const { method, path, tag, summary, description, authentication, request } = endpoint;
+  const { method, path, tag, summary, authentication, request } = endpoint;
   return {
     method,
     path: path.replaceAll(/:(\w+)/g, '{$1}'),
     operationId: `${method}${path.replaceAll(/[:/-]+(\w)/g, (_, letter: string) => letter.toUpperCase())}`,
     tags: [tag],
     summary,
-    ...(description === undefined ? {} : { description }),
+    ...descriptionOf(endpoint),
+    ...needsOf(authentication),
     security: authentication.security === null ? [] : [{ [authentication.security]: [] }],
     request: {
       ...(request.params === undefined ? {} : { params: request.params }),
@@ -61,6 +64,26 @@ function pathOf(endpoint: Endpoint, problem: z.ZodType): RouteConfig {
     },
     responses: { ...answersOf(endpoint), ...problemsOf(endpoint, problem) },
   };
+}
+
+function descriptionOf({ description, authentication }: Endpoint): { description?: string } {
+  const sentences = [description, requirement(authentication)].filter((sentence) => sentence !== undefined);
+  return sentences.length === 0 ? {} : { description: sentences.join('\n\n') };
+}
+
+type Requirement = Pick<Endpoint['authentication'], 'security' | 'needs'>;
+
+/** For people … */
+function requirement({ security, needs }: Requirement): string | undefined {
+  if (needs === null) return undefined;
+  if (security === 'apiKey') return `Needs the scope \`${needs}\`, or an API key that is unrestricted.`;
+  return needs === ROOT ? 'For the root caller alone.' : `Needs the permission \`${needs}\`.`;
+}
+
+/** … and for programs. */
+function needsOf({ security, needs }: Requirement): Record<`x-${string}`, string> {
+  if (needs === null) return {};
+  return security === 'apiKey' ? { 'x-scope': needs } : { 'x-permission': needs };
 }
 
 function answersOf({ responses }: Endpoint): RouteConfig['responses'] {
@@ -105,6 +128,6 @@ function implied({ request, authentication }: Endpoint): ErrorCode[] {
   const codes: ErrorCode[] = [];
   if (request.params || request.query || request.body) codes.push('invalid_request');
   if (request.body) codes.push('malformed_json', 'payload_too_large', 'unsupported_media_type');
-  if (authentication.security !== null) codes.push('database_unavailable');
+  if (authentication.security !== null) codes.push('database_unavailable', 'overloaded');
   return codes;
 }

@@ -3,7 +3,7 @@ import express, { type Request, type Response } from 'express';
 import type { z } from 'zod';
 import { type InvalidField, ServiceError } from '../errors.ts';
 import { timesSent } from './credentials.ts';
-import type { RequestSchemas } from './endpoint.ts';
+import type { RawInput, RequestSchemas } from './endpoint.ts';
 import { findUnsafeText, publicName } from './safe-text.ts';
 import { validationMessage } from './validation-messages.ts';
 
@@ -19,9 +19,6 @@ const parseJson = express.json({
     if (!isUtf8(body)) throw new ServiceError('malformed_json', 'The body is not valid UTF-8.');
   },
 });
-
-/** The parts of a request, as its endpoint's schemas made them. */
-export type RawInput = Partial<Record<'params' | 'query' | 'body', unknown>>;
 
 /** Reads the parts of a request that its endpoint describes. @throws ServiceError for anything that does not fit */
 export type InputReader = (request: Request, response: Response) => RawInput | Promise<RawInput>;

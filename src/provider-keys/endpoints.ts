@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { ApiKeyCaller, ServiceCaller } from '../caller.ts';
-import { type Authentication, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { type ClientAuthentication, type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
 import { clerkOrgId, unbroken } from '../organizations/schemas.ts';
 import type { ProviderKeys, SavedProviderKey } from './provider-keys.ts';
 
@@ -31,8 +30,8 @@ const MESSAGES: Record<SavedProviderKey['outcome'], string> = {
 
 export function providerKeyEndpoints(
   providerKeys: ProviderKeys,
-  service: Authentication<ServiceCaller>,
-  client: Authentication<ApiKeyCaller>,
+  service: ServiceAuthentication,
+  client: ClientAuthentication,
 ): Endpoint[] {
   return [
     endpoint({
@@ -41,7 +40,7 @@ export function providerKeyEndpoints(
       tag: 'Provider keys',
       summary: "List an organisation's provider keys, masked",
       description: 'A key that cannot be decrypted is listed too, as `unreadable`.',
-      authentication: service,
+      authentication: service('provider-keys:read'),
       request: { query: z.object({ clerkOrgId }) },
       responses: {
         200: {
@@ -80,7 +79,7 @@ export function providerKeyEndpoints(
       tag: 'Provider keys',
       summary: 'Store or replace a provider key',
       description: 'Storing the same value again changes nothing.',
-      authentication: service,
+      authentication: service('provider-keys:write'),
       request: { body: z.strictObject({ clerkOrgId, provider, apiKey: secret }) },
       responses: {
         201: {
@@ -109,7 +108,7 @@ export function providerKeyEndpoints(
       path: '/internal/keys/:provider',
       tag: 'Provider keys',
       summary: 'Destroy a provider key',
-      authentication: service,
+      authentication: service('provider-keys:write'),
       request: { params, query: z.object({ clerkOrgId }) },
       responses: {
         200: {
@@ -128,7 +127,7 @@ export function providerKeyEndpoints(
       path: '/internal/keys/:provider/decrypt',
       tag: 'Provider keys',
       summary: "Reveal an organisation's provider key to a service",
-      authentication: service,
+      authentication: service('provider-keys:reveal'),
       errors: ['provider_key_not_found', 'provider_key_unreadable'],
       revealsSecret: true,
       request: { params, query: z.object({ clerkOrgId }) },
@@ -143,7 +142,7 @@ export function providerKeyEndpoints(
       path: '/validate/keys/:provider',
       tag: 'Validation',
       summary: "Reveal the organisation's own provider key to the holder of its API key",
-      authentication: client,
+      authentication: client(null),
       errors: ['provider_key_not_found', 'provider_key_unreadable'],
       revealsSecret: true,
       request: { params },

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { ServiceCaller } from '../caller.ts';
-import { type Authentication, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
 import { PreparedJson } from '../prepared-json.ts';
 import { catalogue } from './catalogue.ts';
 
@@ -23,7 +22,7 @@ const providers = z.array(
 const listed = catalogue.map(({ check, ...provider }) => ({ ...provider, checkable: check !== null }));
 const body = new PreparedJson({ providers: listed });
 
-export function providerEndpoints(service: Authentication<ServiceCaller>): Endpoint[] {
+export function providerEndpoints(service: ServiceAuthentication): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -31,7 +30,7 @@ export function providerEndpoints(service: Authentication<ServiceCaller>): Endpo
       tag: 'Providers',
       summary: 'List the providers that are known by name',
       description: 'Keys of any other provider are stored all the same; they cannot be checked.',
-      authentication: service,
+      authentication: service('provider-keys:read'),
       request: {},
       responses: {
         200: {

@@ -1,34 +1,66 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { ServiceCaller } from '../caller.ts';
-import { ServiceError } from '../errors.ts';
+import { timingSafeEqual } from 'node:crypto';
+import { type Origin, ROOT, type ServiceCaller } from '../caller.ts';
+import { type ErrorCode, ServiceError } from '../errors.ts';
 import { bearerToken, type Credentials } from '../http/credentials.ts';
-import type { Authentication } from '../http/endpoint.ts';
+import type { ServiceAuthentication } from '../http/endpoint.ts';
+import { hashKey } from '../key-format.ts';
+import type { KnownServices, Recognition } from './known-services.ts';
+import { requirePermission, requireProvider } from './permissions.ts';
 
-/** The name of whoever holds KEY_SERVICE_API_KEY, or the previous one. */
-const ROOT = 'root';
+const ERRORS: readonly ErrorCode[] = ['service_key_missing', 'service_key_invalid', 'service_key_forbidden'];
 
 /**
  * Knows the platform's services by the key that they send: `X-Service-Key`, or, when that is absent, `X-API-Key`, or
- * `Authorization: Bearer`.
+ * `Authorization: Bearer`. The root caller's is known without a database.
  *
- * @param serviceKeys every key that is accepted, the current one and perhaps the one before
+ * @param rootKeys every root key that is accepted, the current one and perhaps the one before
  */
-export function serviceAuthentication(serviceKeys: readonly string[]): Authentication<ServiceCaller> {
-  const accepted = serviceKeys.map((key) => digest(key.trim()));
-  return {
-    security: 'serviceKey',
-    errors: ['service_key_missing', 'service_key_invalid'],
-    authenticate(credentials) {
-      const key = presentedKey(credentials);
-      // Every comparison is made, whichever matches. Digests are of one length, so that none of it tells the key's.
-      const presented = digest(key);
-      const matches = accepted.map((candidate) => timingSafeEqual(candidate, presented));
-      if (!matches.includes(true)) {
-        throw new ServiceError('service_key_invalid', 'This service key is not accepted.');
-      }
-      return { ...credentials.origin, kind: 'service', name: ROOT };
-    },
+export function serviceAuthentication(rootKeys: readonly string[], services: KnownServices): ServiceAuthentication {
+  const accepted = rootKeys.map((key) => hashKey(key.trim()));
+  const authenticate = (credentials: Credentials) => {
+    const { origin } = credentials;
+    const key = presentedKey(credentials);
+    // Every comparison is made, whichever matches. Digests are of one length, so that none of it tells the key's.
+    const presented = hashKey(key);
+    const matches = accepted.map((candidate) => timingSafeEqual(candidate, presented));
+    if (matches.includes(true)) return rootCaller(origin);
+    const outcome = services.recognize(key);
+    return outcome instanceof Promise ? outcome.then((later) => callerOf(origin, later)) : callerOf(origin, outcome);
   };
+  return (needs) => ({
+    security: 'serviceKey',
+    needs,
+    errors: ERRORS,
+    authenticate,
+    authorize: (caller) => requirePermission(caller, needs),
+    ...(needs === 'provider-keys:reveal' ? { authorizeInput: requireProviderOfPath } : {}),
+  });
+}
+
+function rootCaller(origin: Origin): ServiceCaller {
+  return { ...origin, kind: 'service', name: ROOT, permissions: null, revealProviders: null };
+}
+
+function callerOf(origin: Origin, outcome: Recognition): ServiceCaller {
+  if (!outcome.known) throw new ServiceError('service_key_invalid', sentence(outcome.refusal));
+  const { name, permissions, revealProviders } = outcome.service;
+  return { ...origin, kind: 'service', name, permissions, revealProviders };
+}
+
+function sentence(refusal: Extract<Recognition, { known: false }>['refusal']): string {
+  switch (refusal.reason) {
+    case 'unknown':
+      return 'This service key is not accepted.';
+    case 'revoked':
+      return 'This service key was revoked.';
+    case 'expired':
+      return `This service key expired at ${refusal.expiredAt.toISOString()}.`;
+  }
+}
+
+/** Every path that reveals a provider key names the provider. */
+function requireProviderOfPath(caller: ServiceCaller, { params }: { params?: unknown }): void {
+  requireProvider(caller, (params as { provider?: unknown } | undefined)?.provider);
 }
 
 function presentedKey({ header }: Credentials): string {
@@ -42,8 +74,4 @@ function presentedKey({ header }: Credentials): string {
   const key = serviceKey ?? apiKey ?? bearer;
   if (!key) throw new ServiceError('service_key_missing', 'Send your service key in the X-Service-Key header.');
   return key;
-}
-
-function digest(key: string): Buffer {
-  return createHash('sha256').update(key, 'utf8').digest();
 }

@@ -1,17 +1,20 @@
 import { sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
-import { apiKeyUses, providerKeyUses } from '../database/schema.ts';
+import { apiKeyUses, providerKeyUses, serviceKeyUses } from '../database/schema.ts';
 import type { WriteLastUsed } from './last-used.ts';
 
 export const writeApiKeyUses = (database: Database) => writerTo(database, apiKeyUses);
 export const writeProviderKeyUses = (database: Database) => writerTo(database, providerKeyUses);
+export const writeServiceKeyUses = (database: Database) => writerTo(database, serviceKeyUses);
+
+type UsesTable = typeof apiKeyUses | typeof providerKeyUses | typeof serviceKeyUses;
 
 /**
  * One statement for all keys, in one order, so that replicas that write the same keys wait for each other instead of
  * deadlocking. It touches no row of the keys themselves. Two arrays and not a row of parameters for each key: building and
  * parsing those would hold up the requests of that moment.
  */
-function writerTo(database: Database, table: typeof apiKeyUses | typeof providerKeyUses): WriteLastUsed {
+function writerTo(database: Database, table: UsesTable): WriteLastUsed {
   return async (uses) => {
     const inOrder = uses.toSorted((a, b) => (a.id < b.id ? -1 : 1));
     const ids = sql.param(inOrder.map(({ id }) => id));

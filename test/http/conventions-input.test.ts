@@ -12,6 +12,7 @@ afterAll(() => service.stop());
 const BODIES: [path: string, body: () => Record<string, unknown>][] = [
   ['/internal/api-keys', () => ({ clerkOrgId: newOrganization() })],
   ['/internal/keys', () => ({ clerkOrgId: newOrganization(), provider: 'openai', apiKey: 'not-a-real-one' })],
+  ['/internal/service-keys', () => ({ name: 'billing' })],
 ];
 const READS = (org: string) => [
   `/internal/api-keys?clerkOrgId=${org}`,

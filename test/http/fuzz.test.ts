@@ -19,7 +19,10 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
-const FIELDS = ['clerkOrgId', 'provider', 'apiKey', 'name', 'environment', 'expiresAt', 'scopes', 'metadata', 'limit'];
+const FIELDS = [
+  ...['clerkOrgId', 'provider', 'apiKey', 'name', 'environment', 'expiresAt', 'scopes', 'metadata', 'limit'],
+  ...['permissions', 'revealProviders'],
+];
 const QUERY_NAMES = ['clerkOrgId', 'limit', 'cursor', 'includeRevoked', 'scope'];
 
 const text = fc.string({ unit: 'binary', maxLength: 300 });
@@ -28,6 +31,7 @@ const nearly = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
   text,
   fc.constantFrom(null, '', ' ', '\u0000', '\ud800', 'live', 'read:orders', ['read'], {}, [], 0, -1, 1e308),
+  fc.constantFrom('billing', ['provider-keys:reveal'], ['openai']),
   fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
   fc.uuid(),
 );
@@ -98,10 +102,12 @@ async function call(
 
 describe('no endpoint ever answers 5xx, and every 4xx is a problem', () => {
   it('to any body', async () => {
-    const writes = fc.constantFrom(['POST', '/internal/api-keys'], ['POST', '/internal/keys'], [
-      'DELETE',
-      '/internal/api-keys/{id}',
-    ] as const);
+    const writes = fc.constantFrom(
+      ['POST', '/internal/api-keys'],
+      ['POST', '/internal/keys'],
+      ['POST', '/internal/service-keys'],
+      ['DELETE', '/internal/api-keys/{id}'],
+    );
     await fc.assert(
       fc.asyncProperty(writes, body, async ([verb, path], sent) => {
         await call(String(verb), String(path).replace('{id}', id), { body: sent });

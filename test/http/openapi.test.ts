@@ -1,5 +1,6 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PERMISSIONS } from '../../src/caller.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
 import { expectProblem } from '../support/problem.ts';
 import { OPERATIONS } from '../support/routes.ts';
@@ -14,7 +15,9 @@ afterAll(() => service.stop());
 interface Operation {
   operationId: string;
   security: Record<string, unknown>[];
-  responses: Record<string, { content: Record<string, unknown> }>;
+  responses: Record<string, { content: Record<string, unknown>; description: string }>;
+  description?: string;
+  'x-permission'?: string;
 }
 type Paths = Record<string, Record<string, Operation>>;
 const pathsOf = async () => (await service.request('GET', '/openapi.json')).body.paths as Paths;
@@ -52,6 +55,23 @@ describe('GET /openapi.json', () => {
       const refusal = operation?.responses['401'];
       if (caller === 'anyone') expect(refusal, path).toBeUndefined();
       else expect(Object.keys(refusal?.content ?? {}), path).toEqual(['application/problem+json']);
+    }
+  });
+
+  it('200: says of every operation what a key has to allow, to people and to programs', async () => {
+    const paths = await pathsOf();
+    for (const { path, method, caller } of OPERATIONS) {
+      const operation = paths[path]?.[method.toLowerCase()];
+      const permission = operation?.['x-permission'];
+      if (caller !== 'service') {
+        expect(permission, path).toBeUndefined();
+        continue;
+      }
+      expect([...PERMISSIONS, 'root'], `${method} ${path}`).toContain(permission);
+      expect(operation?.description, path).toContain(
+        permission === 'root' ? 'For the root caller alone.' : `Needs the permission \`${permission}\`.`,
+      );
+      expect(operation?.responses['403']?.description, path).toContain('`service_key_forbidden`');
     }
   });
 

@@ -3,6 +3,7 @@ import { newCanary } from '../support/canary.ts';
 import { type Answer, newOrganization, SERVICE_KEY } from '../support/client.ts';
 import { requestHead, sendRaw } from '../support/raw-http.ts';
 import { startService, type TestService } from '../support/service.ts';
+import { newServiceCaller } from '../support/service-caller.ts';
 
 let service: TestService;
 const org = newOrganization();
@@ -83,9 +84,19 @@ describe('a secret that is where it belongs', () => {
 
   it('is told nowhere when it is a key of our own', async () => {
     const { key } = await service.issueKey(org);
-    const refused = await service.asHolder(key.slice(0, -1), '/validate');
-    const text = await everythingTold(refused);
-    for (const secret of [key.slice(8, 48), apiKey.slice(8, 48), SERVICE_KEY]) expect(text).not.toContain(secret);
+    const { key: serviceKey, as } = await newServiceCaller(service, { permissions: ['provider-keys:read'] });
+    const answers = [
+      await service.asHolder(key.slice(0, -1), '/validate'),
+      await send('GET', `/internal/keys?clerkOrgId=${org}`, { 'X-Service-Key': serviceKey.slice(0, -1) }),
+      await as('GET', '/internal/keys'),
+      await as('GET', `/internal/api-keys?clerkOrgId=${org}`),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([401, 401, 400, 403]);
+    const ours = [key.slice(8, 48), apiKey.slice(8, 48), serviceKey.slice(11, 51), SERVICE_KEY];
+    for (const answer of answers) {
+      const text = await everythingTold(answer);
+      for (const secret of ours) expect(text).not.toContain(secret);
+    }
   });
 });
 
@@ -102,6 +113,12 @@ describe('a secret that is where it does not belong', () => {
     ['a provider to store', 400, (s) => service.saveProviderKey(org, `${s}!`, 'not-a-real-key')],
     ['an id of a key', 404, (s) => service.asService('GET', `/internal/api-keys/${s}?clerkOrgId=${org}`)],
     ['an id of a key to revoke', 404, (s) => service.asService('DELETE', `/internal/api-keys/${s}?clerkOrgId=${org}`)],
+    [
+      'a name of a service',
+      400,
+      (s) => send('POST', '/internal/service-keys', SERVICE, { name: `${s}!`, permissions: [s], revealProviders: [s] }),
+    ],
+    ['an id of a service key', 404, (s) => service.asService('DELETE', `/internal/service-keys/${s}`)],
     ['a cursor', 400, (s) => service.asService('GET', `/internal/api-keys?clerkOrgId=${org}&cursor=${s}`)],
     ['a limit', 400, (s) => service.asService('GET', `/internal/api-keys?clerkOrgId=${org}&limit=${s}`)],
     ['a scope that is asked for', 400, (s) => service.asHolder(apiKey, `/validate?scope=${s}!`)],

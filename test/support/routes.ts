@@ -20,6 +20,13 @@ export const ROUTES = [
     allow: 'GET',
   },
   { path: '/internal/providers', example: '/internal/providers', caller: 'service', allow: 'GET, HEAD' },
+  { path: '/internal/service-keys', example: '/internal/service-keys', caller: 'service', allow: 'GET, HEAD, POST' },
+  {
+    path: '/internal/service-keys/{id}',
+    example: '/internal/service-keys/01890000-0000-7000-8000-000000000000',
+    caller: 'service',
+    allow: 'DELETE',
+  },
 ] as const;
 
 /** Every operation: a path with one of its methods. HEAD goes with GET. */

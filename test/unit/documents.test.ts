@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { generateKey, hasWrongChecksum } from '../../src/key-format.ts';
+import { generateKey, hasWrongChecksum, isServiceKey } from '../../src/key-format.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What git ignores is no part of the project; git itself may not be there. */
@@ -43,8 +43,10 @@ const REAL_KEYS = [
   /\bhttps?:\/\/[0-9a-f]{32}@\w+\.ingest\./,
 ];
 function realKeysIn(text: string): string[] {
-  const issued = text.match(/\b[a-z][a-z0-9]{0,15}_(?:live|test)_[0-9A-Za-z]{49}\b/g) ?? [];
-  const genuine = issued.filter((key) => !hasWrongChecksum(key.split('_')[0] ?? '', key));
+  const issued = text.match(/\b[a-z][a-z0-9]{0,15}_(?:live|test|service)_[0-9A-Za-z]{49}\b/g) ?? [];
+  const genuine = issued.filter((key) =>
+    key.includes('_service_') ? isServiceKey(key) : !hasWrongChecksum(key.split('_')[0] ?? '', key),
+  );
   return [...genuine, ...REAL_KEYS.flatMap((pattern) => pattern.exec(text)?.[0] ?? [])];
 }
 
@@ -76,7 +78,9 @@ describe('this search itself', () => {
 
   it('finds keys of this service, and of others', () => {
     expect(realKeysIn(`curl -H 'Authorization: Bearer ${generateKey('ks', 'live').key}'`)).toHaveLength(1);
+    expect(realKeysIn(`X-Service-Key: ${generateKey('ks', 'service').key}`)).toHaveLength(1);
     expect(realKeysIn(`ks_live_${'0'.repeat(49)}`)).toHaveLength(0);
+    expect(realKeysIn(`ks_service_${'0'.repeat(49)}`)).toHaveLength(0);
     expect(realKeysIn(`key: ${'sk_'}live_${'a1'.repeat(12)}`)).toHaveLength(1);
     expect(realKeysIn(`${'AKIA'}${'ABCD'.repeat(4)}`)).toHaveLength(1);
   });

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ENVIRONMENTS, generateKey, hashKey, hasWrongChecksum } from '../../src/key-format.ts';
+import {
+  ENVIRONMENTS,
+  generateKey,
+  hashKey,
+  hashKeyText,
+  hasWrongChecksum,
+  isServiceKey,
+} from '../../src/key-format.ts';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const secretOf = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes));
@@ -19,7 +26,11 @@ describe('a new key', () => {
     expect(key).toMatch(new RegExp(`^ks_${environment}_[0-9A-Za-z]{49}$`));
   });
 
-  it('exists for live and test and nothing else', () => {
+  it('has the documented shape when it is a service key', () => {
+    expect(generateKey('ks', 'service').key).toMatch(/^ks_service_[0-9A-Za-z]{49}$/);
+  });
+
+  it('exists for the environments live and test and no other', () => {
     expect(ENVIRONMENTS).toEqual(['live', 'test']);
   });
 
@@ -165,4 +176,54 @@ describe('hasWrongChecksum', () => {
   function mistyped(): string {
     return `ks_live_${'0'.repeat(43)}000000`;
   }
+});
+
+describe('isServiceKey', () => {
+  const genuine = () => generateKey('ks', 'service', Buffer.alloc(32, 0x3c)).key;
+  const secretStart = 'ks_service_'.length;
+
+  it('knows every service key, whatever prefix it was issued with', () => {
+    const prefixes = fc.constantFrom('ks', 'a', 'acme9', 'abcdefghijklmnop');
+    fc.assert(
+      fc.property(secretOf, prefixes, (secret, prefix) => {
+        expect(isServiceKey(generateKey(prefix, 'service', secret).key)).toBe(true);
+      }),
+    );
+  });
+
+  it('knows no key that differs in one character', () => {
+    const key = genuine();
+    for (let at = secretStart; at < key.length; at += 1) {
+      const mistyped = [...ALPHABET].filter((c) => c !== key[at]).map((c) => replaceAt(key, at, c));
+      expect(mistyped.filter(isServiceKey)).toEqual([]);
+    }
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['an API key', generateKey('ks', 'live').key],
+    ['an API key that is passed off as one', generateKey('ks', 'live').key.replace('_live_', '_service_')],
+    ['no prefix', genuine().slice('ks'.length)],
+    ['another prefix than it was issued with', genuine().replace('ks', 'sk')],
+    ['a prefix in capitals', genuine().replace('ks', 'KS')],
+    ['a prefix that starts with a digit', generateKey('1ks', 'service').key],
+    ['a prefix of 17 characters', generateKey('abcdefghijklmnopq', 'service').key],
+    ['a character too few', genuine().slice(0, -1)],
+    ['a character too many', `${genuine()}0`],
+    ['something before it', `-${genuine()}`],
+    ['a line feed after it', `${genuine()}\n`],
+    ['a character outside base 62', replaceAt(genuine(), secretStart + 9, '-')],
+  ])('does not know %s', (_what, text) => {
+    expect(isServiceKey(text)).toBe(false);
+  });
+});
+
+describe('hashKeyText', () => {
+  it('is the same SHA-256, a character for each byte', () => {
+    fc.assert(
+      fc.property(fc.string(), (key) => {
+        expect(Buffer.from(hashKeyText(key), 'latin1')).toEqual(hashKey(key));
+      }),
+    );
+  });
 });

@@ -1,26 +1,29 @@
-/** The channel that migrations/0001_announce_changes.sql announces changes on. */
+/** The channel that the database's triggers announce changes on; migrations/0001_announce_changes.sql has the first. */
 export const CHANGES_CHANNEL = 'key_service_changes';
 
-/** Something that changed what a validation or a reveal would answer. */
+/** A key of a customer's, or of one of the platform's services. */
+type KeyOf = 'api-key' | 'service-key';
+
+/** Something that changed what a validation or a reveal would answer, or who may ask for one. */
 export type Change =
-  | { kind: 'api-key-created' | 'api-key-changed' | 'api-key-revoked'; keyHash: string }
+  | { kind: `${KeyOf}-${'created' | 'changed' | 'revoked'}`; keyHash: string }
   | { kind: 'organization-changed'; organizationId: string }
   | { kind: 'everything-changed' };
 
-/** The SHA-256 of an API key as memory knows it: a character for each byte, half the size of its hexadecimal form. */
+/** The SHA-256 of a key as memory knows it: a character for each byte, half the size of its hexadecimal form. */
 export function keyHashOf(sha256: Buffer): string {
   return sha256.toString('latin1');
 }
 
-const API_KEY = /^api-key (created|changed|revoked) ([A-Za-z0-9+/]{43}=)$/;
+const KEY = /^(api-key|service-key) (created|changed|revoked) ([A-Za-z0-9+/]{43}=)$/;
 const ORGANIZATION = /^organization changed ([0-9a-f-]{36})$/;
 
 /** Reads a notification. One that is not understood, a later version's perhaps, may mean anything: everything changed. */
 export function parseChange(payload: string): Change {
-  const [, verb, hash] = API_KEY.exec(payload) ?? [];
+  const [, whose, verb, hash] = KEY.exec(payload) ?? [];
   if (hash !== undefined) {
     return {
-      kind: `api-key-${verb as 'created' | 'changed' | 'revoked'}`,
+      kind: `${whose as KeyOf}-${verb as 'created' | 'changed' | 'revoked'}`,
       keyHash: keyHashOf(Buffer.from(hash, 'base64')),
     };
   }

@@ -15,6 +15,12 @@ describe('a change, as it is announced', () => {
     expect(subjectOf(change)).toBe(keyHashOf(HASH));
   });
 
+  it.each(['created', 'changed', 'revoked'])('is of a service key that was %s, known by its hash', (verb) => {
+    const change = parseChange(`service-key ${verb} ${NAME}`);
+    expect(change).toEqual({ kind: `service-key-${verb}`, keyHash: keyHashOf(HASH) });
+    expect(subjectOf(change)).toBe(keyHashOf(HASH));
+  });
+
   it('names an API key as a validation of it does, whatever bytes its hash has', () => {
     fc.assert(
       fc.property(fc.string(), (key) => {
@@ -43,6 +49,8 @@ describe('a change, as it is announced', () => {
     'api-key revoked',
     'api-key revoked ',
     `api-key rotated ${NAME}`,
+    `service-key rotated ${NAME}`,
+    `key revoked ${NAME}`,
     `api-key  revoked ${NAME}`,
     `API-KEY revoked ${NAME}`,
     `api-key revoked ${NAME.slice(0, -4)}`,

@@ -1,0 +1,69 @@
+import { uuidv7 } from 'uuidv7';
+import { z } from 'zod';
+import type { Permission, ServiceCaller } from '../caller.ts';
+import { keyHashOf } from '../database/change-feed/change.ts';
+import type { Changes } from '../database/change-feed/change-feed.ts';
+import type { Database } from '../database/database.ts';
+import { ServiceError } from '../errors.ts';
+import { generateKey } from '../key-format.ts';
+import { type ListPosition, type ListRange, pageOf } from '../paging.ts';
+import type { UsedServiceKey } from './service-key.ts';
+import { insertServiceKey, listServiceKeys, revokeServiceKey } from './service-key-store.ts';
+
+export interface NewServiceKey {
+  name: string;
+  permissions: Permission[];
+  revealProviders: string[] | null;
+  expiresAt: Date | null;
+}
+
+/** Issues, lists and revokes the keys of the platform's own services. */
+export class ServiceKeys {
+  readonly #database: Database;
+  readonly #changes: Changes;
+  readonly #prefix: string;
+
+  constructor(database: Database, changes: Changes, prefix: string) {
+    this.#database = database;
+    this.#changes = changes;
+    this.#prefix = prefix;
+  }
+
+  /** @returns the item, and the key itself: the only time that it is known */
+  async issue(_caller: ServiceCaller, settings: NewServiceKey): Promise<{ key: string; serviceKey: UsedServiceKey }> {
+    const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, 'service');
+    const serviceKey = await this.#database.transaction((queries) =>
+      insertServiceKey(queries, { ...settings, id: uuidv7(), keyHash: hash, keyPrefix, last4 }),
+    );
+    this.#changes.announce({ kind: 'service-key-created', keyHash: keyHashOf(hash) });
+    return { key, serviceKey: { ...serviceKey, lastUsedAt: null } };
+  }
+
+  /** Newest first. */
+  async list(
+    _caller: ServiceCaller,
+    { includeRevoked, ...range }: ListRange & { includeRevoked: boolean },
+  ): Promise<{ page: UsedServiceKey[]; next: ListPosition | null }> {
+    return pageOf(range, (part) =>
+      this.#database.query((queries) => listServiceKeys(queries, { includeRevoked, ...part })),
+    );
+  }
+
+  /**
+   * Revokes for good. Again: no error. Once it is answered this replica refuses the key; the others do when the database
+   * has told them, within milliseconds, and after the length of the lease whatever happens.
+   *
+   * @throws ServiceError `service_key_not_found`
+   */
+  async revoke(_caller: ServiceCaller, id: string): Promise<void> {
+    if (!z.uuid().safeParse(id).success) notFound();
+    // A transaction, as for API keys: a revocation whose failure was answered must not happen later.
+    const keyHash = await this.#database.transaction((queries) => revokeServiceKey(queries, id));
+    if (keyHash === undefined) notFound();
+    this.#changes.announce({ kind: 'service-key-revoked', keyHash: keyHashOf(keyHash) });
+  }
+}
+
+function notFound(): never {
+  throw new ServiceError('service_key_not_found', 'There is no service key with this id.');
+}
