@@ -142,7 +142,7 @@ export function providerKeyEndpoints(
       path: '/validate/keys/:provider',
       tag: 'Validation',
       summary: "Reveal the organisation's own provider key to the holder of its API key",
-      authentication: client(null),
+      authentication: client('provider-keys:reveal'),
       errors: ['provider_key_not_found', 'provider_key_unreadable'],
       revealsSecret: true,
       request: { params },

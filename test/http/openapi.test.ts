@@ -18,6 +18,7 @@ interface Operation {
   responses: Record<string, { content: Record<string, unknown>; description: string }>;
   description?: string;
   'x-permission'?: string;
+  'x-scope'?: string;
 }
 type Paths = Record<string, Record<string, Operation>>;
 const pathsOf = async () => (await service.request('GET', '/openapi.json')).body.paths as Paths;
@@ -73,6 +74,10 @@ describe('GET /openapi.json', () => {
       );
       expect(operation?.responses['403']?.description, path).toContain('`service_key_forbidden`');
     }
+    const reveal = paths['/validate/keys/{provider}']?.['get'];
+    expect(reveal?.['x-scope']).toBe('provider-keys:reveal');
+    expect(reveal?.responses['403']?.description).toContain('`insufficient_scope`');
+    expect(paths['/validate']?.['get']).not.toHaveProperty('x-scope');
   });
 
   it('200: names every parameter of a path', async () => {
