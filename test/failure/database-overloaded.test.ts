@@ -38,7 +38,7 @@ describe('While probes come late because the database is overloaded', () => {
   it('known keys are read within a budget, beyond it they are told to come back, and memory is kept', async () => {
     await warmAll();
     apart.feed.delay(apart.leaseMs * 2);
-    apart.pool.delay(150);
+    apart.pool.delay(60);
     await expect.poll(leaseHeld, { timeout: 5_000 }).toBe(false);
     const all = await Promise.all(keys.map((key) => apart.led.asHolder(key, '/validate')));
     for (const { status, body } of all) expect([200, 503], body.code).toContain(status);
