@@ -11,7 +11,7 @@ import { ChangeFeed, noChangeFeed } from './database/change-feed/change-feed.ts'
 import { notifyThrough } from './database/change-feed/notify.ts';
 import { type Database, openDatabase } from './database/database.ts';
 import type { DatabaseServers } from './database/reach.ts';
-import { masterKeyFromBytes } from './encryption/master-key.ts';
+import type { Keyring } from './encryption/keyring.ts';
 import { healthEndpoints } from './health/endpoints.ts';
 import { Health } from './health/health.ts';
 import { createApp } from './http/app.ts';
@@ -41,6 +41,7 @@ export interface Foundation {
   logger: Logger;
   monitor: ErrorMonitor;
   servers: DatabaseServers;
+  keyring: Keyring;
   /** For tests alone. */
   expressPrototypes?: ExpressPrototypes;
 }
@@ -79,6 +80,7 @@ export function compose({
   logger,
   monitor,
   servers,
+  keyring,
   expressPrototypes = 'at-birth',
 }: Foundation): KeyService {
   const metrics = new Metrics();
@@ -104,7 +106,9 @@ export function compose({
         });
   const changes = changeFeed ?? noChangeFeed;
   metrics.watchLease(() => changes.holdsLease);
-  const dataKeys = new DataKeys(masterKeyFromBytes(secrets.encryptionKey), {
+  const dataKeys = new DataKeys({
+    database,
+    keyring,
     onDamaged: (dataKeyId) => logger.error({ dataKeyId }, 'a data key does not open and was retired; it was altered'),
   });
   const clerk = connectClerk({ ...config.clerk, secretKey: secrets.clerkSecretKey, logger, metrics });

@@ -33,10 +33,24 @@ export interface DatabaseSecrets {
   directDatabaseUrl: string | null;
 }
 
+/** Where a master key is: 32 bytes that were given. */
+export interface MasterKeySource {
+  kind: 'bytes';
+  key: Buffer;
+}
+
+export interface EncryptionSecrets {
+  /** Wraps data keys. */
+  encryptionKey: MasterKeySource;
+  /** Open data keys beside it. */
+  encryptionKeysAccepted: readonly MasterKeySource[];
+}
+
+/** What work on stored secrets needs. */
+export interface MaintenanceSecrets extends DatabaseSecrets, EncryptionSecrets {}
+
 /** Everything that must never be printed. */
-export interface Secrets extends DatabaseSecrets {
-  /** 32 bytes. */
-  encryptionKey: Buffer;
+export interface Secrets extends MaintenanceSecrets {
   /** The service keys that are accepted, the current one first. */
   serviceKeys: readonly string[];
   clerkSecretKey: string | null;
@@ -110,14 +124,39 @@ const providerBaseUrls = z.string().transform((list, context) => {
   }
 });
 
+const HEXADECIMAL_KEY = /^[0-9a-fA-F]{64}$/;
+const A_MASTER_KEY = '64 hexadecimal characters (32 bytes): make one with `openssl rand -hex 32`';
+
+/** @param text has been found to be one */
+function masterKeySource(text: string): MasterKeySource {
+  return { kind: 'bytes', key: Buffer.from(text, 'hex') };
+}
+
+const masterKey = z.string().regex(HEXADECIMAL_KEY, `must be ${A_MASTER_KEY}`).transform(masterKeySource);
+
+/** Separated by commas; white space around one, and a comma too many, are no part of any. */
+const masterKeys = z
+  .string()
+  .transform(listed)
+  .refine(
+    (keys) => keys.every((key) => HEXADECIMAL_KEY.test(key)),
+    `must be keys of ${A_MASTER_KEY}, with commas between`,
+  )
+  .transform((keys) => keys.map(masterKeySource));
+
+function listed(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
 const variables = z.object({
   NODE_ENV: oneOf('production', 'development', 'test').default('production'),
   KEY_SERVICE_DATABASE_URL: databaseUrl,
   KEY_SERVICE_DIRECT_DATABASE_URL: databaseUrl.optional(),
-  ENCRYPTION_KEY: z
-    .string()
-    .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal characters (32 bytes): make one with `openssl rand -hex 32`')
-    .transform((hex) => Buffer.from(hex, 'hex')),
+  ENCRYPTION_KEY: masterKey,
+  ENCRYPTION_KEYS_ACCEPTED: masterKeys.prefault(''),
   KEY_SERVICE_API_KEY: headerValue,
   KEY_SERVICE_API_KEY_PREVIOUS: headerValue.optional(),
   CLERK_SECRET_KEY: headerValue.optional(),
@@ -150,6 +189,8 @@ const variables = z.object({
 });
 type Variables = z.output<typeof variables>;
 const databaseVariables = variables.pick({ KEY_SERVICE_DATABASE_URL: true, KEY_SERVICE_DIRECT_DATABASE_URL: true });
+const encryptionVariables = variables.pick({ ENCRYPTION_KEY: true, ENCRYPTION_KEYS_ACCEPTED: true });
+const maintenanceVariables = databaseVariables.extend(encryptionVariables.shape);
 
 /**
  * Reads the environment once. White space around a value is no part of it, and an empty value is a missing one.
@@ -169,6 +210,18 @@ export function databaseSecrets(environment: NodeJS.ProcessEnv = process.env): D
   const parsed = databaseVariables.safeParse(trimmed(environment));
   if (!parsed.success) throw new ConfigurationError(parsed.error.issues.map(describe));
   return toDatabaseSecrets(parsed.data);
+}
+
+/**
+ * The variables that work on stored secrets needs: the database and the master keys, which have to be as good as the
+ * service's own. @throws ConfigurationError
+ */
+export function maintenanceSecrets(environment: NodeJS.ProcessEnv = process.env): MaintenanceSecrets {
+  const parsed = maintenanceVariables.safeParse(trimmed(environment));
+  const problems = parsed.success ? [] : parsed.error.issues.map(describe);
+  if (isProduction(trimmed(environment))) problems.push(...weakMasterKeys(trimmed(environment)));
+  if (!parsed.success || problems.length > 0) throw new ConfigurationError([...new Set(problems)]);
+  return { ...toDatabaseSecrets(parsed.data), ...toEncryptionSecrets(parsed.data) };
 }
 
 function toConfig(v: Variables): Config {
@@ -198,10 +251,14 @@ function toDatabaseSecrets(v: z.output<typeof databaseVariables>): DatabaseSecre
   };
 }
 
+function toEncryptionSecrets(v: z.output<typeof encryptionVariables>): EncryptionSecrets {
+  return { encryptionKey: v.ENCRYPTION_KEY, encryptionKeysAccepted: v.ENCRYPTION_KEYS_ACCEPTED };
+}
+
 function toSecrets(v: Variables): Secrets {
   return {
     ...toDatabaseSecrets(v),
-    encryptionKey: v.ENCRYPTION_KEY,
+    ...toEncryptionSecrets(v),
     serviceKeys: [v.KEY_SERVICE_API_KEY, v.KEY_SERVICE_API_KEY_PREVIOUS].filter((key) => key !== undefined),
     clerkSecretKey: v.CLERK_SECRET_KEY ?? null,
     sentryDsn: v.SENTRY_DSN ?? null,
@@ -217,8 +274,8 @@ function loopbackProblems(v: Variables): string[] {
 
 /** What development may do without and production may not. */
 function productionProblems(environment: NodeJS.ProcessEnv): string[] {
-  if ((environment['NODE_ENV'] ?? 'production') !== 'production') return [];
-  const problems: string[] = [];
+  if (!isProduction(environment)) return [];
+  const problems = weakMasterKeys(environment);
   if (environment['CLERK_SECRET_KEY'] === undefined) problems.push(missing('CLERK_SECRET_KEY'));
   for (const name of ['KEY_SERVICE_API_KEY', 'KEY_SERVICE_API_KEY_PREVIOUS']) {
     const key = environment[name];
@@ -226,11 +283,22 @@ function productionProblems(environment: NodeJS.ProcessEnv): string[] {
       problems.push(`${name} must have at least ${SHORTEST_PRODUCTION_SERVICE_KEY} characters`);
     }
   }
-  const weak = weakness(Buffer.from(environment['ENCRYPTION_KEY'] ?? '', 'hex'));
-  if (/^[0-9a-fA-F]{64}$/.test(environment['ENCRYPTION_KEY'] ?? '') && weak !== null) {
-    problems.push(`ENCRYPTION_KEY is too weak for production (${weak}): make one with \`openssl rand -hex 32\``);
-  }
   return problems;
+}
+
+function isProduction(environment: NodeJS.ProcessEnv): boolean {
+  return (environment['NODE_ENV'] ?? 'production') === 'production';
+}
+
+function weakMasterKeys(environment: NodeJS.ProcessEnv): string[] {
+  return ['ENCRYPTION_KEY', 'ENCRYPTION_KEYS_ACCEPTED'].flatMap((name) =>
+    listed(environment[name] ?? '').flatMap((key) => {
+      const weak = HEXADECIMAL_KEY.test(key) ? weakness(Buffer.from(key, 'hex')) : null;
+      if (weak === null) return [];
+      const what = name === 'ENCRYPTION_KEY' ? 'is' : 'has one that is';
+      return [`${name} ${what} too weak for production (${weak}): make one with \`openssl rand -hex 32\``];
+    }),
+  );
 }
 
 function describe(issue: z.core.$ZodIssue): string {

@@ -26,6 +26,7 @@ export const ERROR_CODES = [
   'internal_error',
   'provider_key_unreadable',
   'database_unavailable',
+  'encryption_unavailable',
   'overloaded',
 ] as const;
 

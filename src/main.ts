@@ -1,6 +1,6 @@
 import closeWithGrace from 'close-with-grace';
 import { ConfigurationError, loadConfig } from './config.ts';
-import { MasterKeyMismatch } from './data-keys/data-keys.ts';
+import { MasterKeyMismatch } from './data-keys/master-key-proof.ts';
 import { MigrationsFailed } from './database/migrations.ts';
 import { DatabaseUnreachable } from './database/reach.ts';
 import { describeError } from './observability/describe-error.ts';

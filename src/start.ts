@@ -2,9 +2,11 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { compose, type Foundation } from './compose.ts';
+import { proveMasterKeys } from './data-keys/master-key-proof.ts';
 import type { ChangeFeed } from './database/change-feed/change-feed.ts';
 import type { Logger } from './observability/logger.ts';
 import { metricsServer } from './observability/metrics-server.ts';
+import { openKeyring } from './open-keyring.ts';
 import { prepareDatabase, reach } from './prepare-database.ts';
 
 export interface RunningService {
@@ -37,15 +39,15 @@ const MONITOR_CLOSE_LIMIT_MS = 1_000;
  * @throws DatabaseUnreachable, MigrationsFailed, MasterKeyMismatch, PortUnavailable
  */
 export async function start(
-  options: Omit<Foundation, 'servers'> & {
+  options: Omit<Foundation, 'servers' | 'keyring'> & {
     /** A worker's primary has migrated the database, and said what there was to say. */
     databaseIsPrepared?: boolean;
   },
 ): Promise<RunningService> {
-  const { config, logger } = options;
+  const { config, secrets, logger } = options;
   const servers = await (options.databaseIsPrepared === true ? reach(options) : prepareDatabase(options));
 
-  const service = compose({ ...options, servers });
+  const service = compose({ ...options, servers, keyring: await openKeyring(secrets) });
   const metrics = config.metrics === null ? null : metricsServer(service.metrics.registry);
   const letGo = async () => {
     service.close();
@@ -57,7 +59,9 @@ export async function start(
   };
 
   try {
-    await service.dataKeys.check(service.database);
+    if ((await proveMasterKeys(service.database, service.dataKeys)) === 'unreachable') {
+      logger.error('the master key cannot be reached: what needs a data key is 503 until it can be');
+    }
     await followChanges(service.changeFeed, servers.direct?.pooled === true, logger);
     if (metrics !== null && config.metrics !== null) await listen(metrics, config.metrics.port, config.metrics.host);
     await listen(service.server, config.port, config.host);

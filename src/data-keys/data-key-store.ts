@@ -1,36 +1,43 @@
-import { and, count, eq, gte, isNull, lt, type SQL, sql } from 'drizzle-orm';
+import { and, count, eq, gt, isNull, lte, type SQL, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
 import { dataKeys } from '../database/schema.ts';
 import { type WrappedDataKey, wrappedDataKeyColumns } from './wrapped-data-key.ts';
 
-/** Takes one seal from the organisation's current data key; undefined when it has none, or none left to take. */
-export async function takeSeal(
+/** Whose data key: an organisation's by its row id; null is `system`, of what belongs to no organisation. */
+export type OwnerId = string | null;
+
+/** Takes so many seals from the owner's current data key; undefined when it has none, or not as many left. */
+export async function takeSeals(
   queries: Queries,
-  organizationId: string,
+  owner: OwnerId,
+  seals: number,
   maxSeals: number,
 ): Promise<WrappedDataKey | undefined> {
   const [row] = await queries
     .update(dataKeys)
-    .set({ seals: sql`${dataKeys.seals} + 1` })
-    .where(and(eq(dataKeys.organizationId, organizationId), isNull(dataKeys.retiredAt), lt(dataKeys.seals, maxSeals)))
+    .set({ seals: sql`${dataKeys.seals} + ${seals}` })
+    .where(and(currentOf(owner), lte(dataKeys.seals, maxSeals - seals)))
     .returning(wrappedDataKeyColumns);
   return row;
 }
 
-/** Retires the current data key when it has no seal left; another replica's newer one has, and stays. */
-export async function retireSpent(queries: Queries, organizationId: string, maxSeals: number): Promise<void> {
-  await retireWhere(queries, and(eq(dataKeys.organizationId, organizationId), gte(dataKeys.seals, maxSeals)));
+/** Retires the current data key when it has too few seals left; another replica's newer one has, and stays. */
+export async function retireSpent(queries: Queries, owner: OwnerId, seals: number, maxSeals: number): Promise<void> {
+  await retireWhere(queries, and(currentOf(owner), gt(dataKeys.seals, maxSeals - seals)));
 }
 
-export async function retire(queries: Queries, id: string): Promise<void> {
-  await retireWhere(queries, eq(dataKeys.id, id));
+/** @returns whether it was current until now */
+export async function retire(queries: Queries, id: string): Promise<boolean> {
+  return (await retireWhere(queries, and(eq(dataKeys.id, id), isNull(dataKeys.retiredAt)))) > 0;
 }
 
-async function retireWhere(queries: Queries, which: SQL | undefined): Promise<void> {
-  await queries
+async function retireWhere(queries: Queries, which: SQL | undefined): Promise<number> {
+  const retired = await queries
     .update(dataKeys)
     .set({ retiredAt: sql`now()` })
-    .where(and(which, isNull(dataKeys.retiredAt)));
+    .where(which)
+    .returning({ id: dataKeys.id });
+  return retired.length;
 }
 
 /** Stores a new data key unless another replica was first: there is one current key per owner, always. */
@@ -38,11 +45,21 @@ export async function insertUnlessPresent(queries: Queries, dataKey: WrappedData
   await queries.insert(dataKeys).values(dataKey).onConflictDoNothing();
 }
 
-export async function findSystemKey(queries: Queries): Promise<WrappedDataKey | undefined> {
+/**
+ * A data key that is not retired, which no one retires or removes until the transaction ends. Taking seals from it and
+ * wrapping it again do not wait for that.
+ */
+export async function holdCurrent(queries: Queries, id: string): Promise<WrappedDataKey | undefined> {
   const [row] = await queries
     .select(wrappedDataKeyColumns)
     .from(dataKeys)
-    .where(and(eq(dataKeys.purpose, 'system'), isNull(dataKeys.retiredAt)));
+    .where(and(eq(dataKeys.id, id), isNull(dataKeys.retiredAt)))
+    .for('key share');
+  return row;
+}
+
+export async function findSystemKey(queries: Queries): Promise<WrappedDataKey | undefined> {
+  const [row] = await queries.select(wrappedDataKeyColumns).from(dataKeys).where(currentOf(null));
   return row;
 }
 
@@ -53,4 +70,14 @@ export async function countByMasterKey(queries: Queries): Promise<{ masterKeyId:
     .from(dataKeys)
     .groupBy(dataKeys.masterKeyId)
     .orderBy(dataKeys.masterKeyId);
+}
+
+export function currentOf(owner: OwnerId): SQL | undefined {
+  return and(ownedBy(owner), isNull(dataKeys.retiredAt));
+}
+
+export function ownedBy(owner: OwnerId): SQL | undefined {
+  return owner === null
+    ? and(eq(dataKeys.purpose, 'system'), isNull(dataKeys.organizationId))
+    : eq(dataKeys.organizationId, owner);
 }

@@ -1,126 +1,144 @@
 import { randomBytes } from 'node:crypto';
 import { uuidv7 } from 'uuidv7';
+import { SingleFlight } from '../cache/single-flight.ts';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
 import { KEY_BYTES } from '../encryption/aes-gcm.ts';
 import { DecryptionError } from '../encryption/decryption-error.ts';
-import type { DataKeyIdentity, MasterKey } from '../encryption/master-key.ts';
+import type { Keyring } from '../encryption/keyring.ts';
+import type { DataKeyIdentity } from '../encryption/master-key.ts';
 import type { DataKey } from '../encryption/sealed-secret.ts';
-import {
-  countByMasterKey,
-  findSystemKey,
-  insertUnlessPresent,
-  retire,
-  retireSpent,
-  takeSeal,
-} from './data-key-store.ts';
-import type { WrappedDataKey } from './wrapped-data-key.ts';
+import { holdCurrent, insertUnlessPresent, type OwnerId, retire, retireSpent, takeSeals } from './data-key-store.ts';
+import { answerWithin, OpenedDataKeys, type OpenedDataKeysOptions, WAITING_LIMIT_MS } from './opened-data-keys.ts';
+import { SealBlocks } from './seal-blocks.ts';
+import { isUnchanged, type WrappedDataKey } from './wrapped-data-key.ts';
 
 /** With random 96-bit IVs one AES-GCM key may seal at most 2^32 times (NIST SP 800-38D §8.3). */
 const MAX_SEALS = 2 ** 32;
-
+/** Taken at once: one write for so many seals, and so many wasted by a crash; one in 16 million of what there is. */
+const SEALS_AT_ONCE = 256;
 /** A new key that another replica made may be spent before it is our turn; one that we made is ours alone. */
 const MOST_ATTEMPTS = 20;
+const TRIP_LIMIT_MS = 600;
 
-/** The master key does not open what the database holds. Safe to print: fingerprints and counts. */
-export class MasterKeyMismatch extends Error {
-  override readonly name = 'MasterKeyMismatch';
+/** A data key to seal one secret with, as `forSealing` hands it out. */
+export interface SealingKey extends DataKey {
+  /** As it was stored when it was opened. */
+  stored: WrappedDataKey;
 }
 
-/** The data keys of organisations, and the `system` one: made when first needed, opened by the master key. */
+/** The data key was retired, removed or wrapped again since it was handed out: what it sealed must not be stored. */
+export class DataKeyReplaced extends Error {
+  override readonly name = 'DataKeyReplaced';
+}
+
+export interface DataKeysOptions {
+  database: Database;
+  keyring: Keyring;
+  /** Told of a data key that was altered, and retired for it. */
+  onDamaged: (dataKeyId: string) => void;
+  maxSeals?: number;
+  sealsAtOnce?: number;
+  opened?: OpenedDataKeysOptions;
+}
+
+/** The data keys of organisations, and the `system` one: made when first needed, opened by the master keys. */
 export class DataKeys {
-  readonly #masterKey: MasterKey;
+  readonly keyring: Keyring;
+  readonly #database: Database;
   readonly #onDamaged: (dataKeyId: string) => void;
   readonly #maxSeals: number;
+  readonly #sealsAtOnce: number;
+  readonly #opened: OpenedDataKeys;
+  readonly #blocks = new SealBlocks();
+  readonly #flights = new SingleFlight<void>();
 
-  /** @param options.onDamaged told of a data key that was altered, and retired for it */
-  constructor(masterKey: MasterKey, options: { onDamaged: (dataKeyId: string) => void; maxSeals?: number }) {
-    this.#masterKey = masterKey;
-    this.#onDamaged = options.onDamaged;
-    this.#maxSeals = options.maxSeals ?? MAX_SEALS;
+  constructor({ database, keyring, onDamaged, maxSeals, sealsAtOnce, opened }: DataKeysOptions) {
+    this.keyring = keyring;
+    this.#database = database;
+    this.#onDamaged = onDamaged;
+    this.#maxSeals = maxSeals ?? MAX_SEALS;
+    this.#sealsAtOnce = sealsAtOnce ?? SEALS_AT_ONCE;
+    this.#opened = new OpenedDataKeys(keyring, opened);
   }
 
   /**
-   * The key to seal one secret of an organisation with: its current one, or a new one when there is none, when it has
-   * sealed as often as it may, or when it was altered and opens nothing any more. To be called once per secret,
-   * before the transaction that stores it: the count is then no lock that others wait for, and a crash wastes a seal.
+   * Opens a data key: a value when it is in memory, else a promise. It never throws at once.
+   *
+   * @throws DecryptionError when it was wrapped by a master key that is not here, or altered
+   * @throws ServiceError `encryption_unavailable`
    */
-  async forSealing(queries: Queries, organizationId: string): Promise<DataKey> {
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
-      const current = await this.#current(queries, organizationId);
-      if (current !== undefined) return current;
-      await retireSpent(queries, organizationId, this.#maxSeals);
-      await insertUnlessPresent(queries, this.#generate({ id: uuidv7(), purpose: 'organization', organizationId }));
-    }
-    throw new Error('An organisation has no data key though one was made');
+  unwrap(dataKey: WrappedDataKey): DataKey | Promise<DataKey> {
+    return this.#opened.open(dataKey);
   }
 
-  async #current(queries: Queries, organizationId: string): Promise<DataKey | undefined> {
-    const found = await takeSeal(queries, organizationId, this.#maxSeals);
-    if (found === undefined) return undefined;
+  /**
+   * The key to seal one secret with: the owner's current one, or a new one when there is none, when it has sealed as often
+   * as it may, or when it was altered and opens nothing any more. To be called once per secret, and outside of the
+   * transaction that stores it, which calls `confirm`.
+   *
+   * @throws ServiceError `encryption_unavailable`, `database_unavailable`
+   */
+  async forSealing(owner: OwnerId): Promise<SealingKey> {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
+      const stored = this.#blocks.use(owner);
+      if (stored === undefined) await this.#flights.run(owner ?? 'system', true, () => this.#takeSeals(owner));
+      else {
+        const dataKey = await this.#openUnlessDamaged(owner, stored);
+        if (dataKey !== undefined) return { ...dataKey, stored };
+      }
+    }
+    throw new Error('A data key has no seals left as often as it was replaced');
+  }
+
+  /**
+   * To be called in the transaction that stores what was sealed, before it is stored: the data key is as it was, and stays
+   * until the transaction ends. Of any other, `forSealing` hands out its successor from now on.
+   *
+   * @throws DataKeyReplaced
+   */
+  async confirm(queries: Queries, { stored }: SealingKey): Promise<void> {
+    const now = await holdCurrent(queries, stored.id);
+    if (now !== undefined && isUnchanged(stored, now)) return;
+    this.#blocks.drop(stored.organizationId, stored);
+    throw new DataKeyReplaced();
+  }
+
+  /** Makes a data key, and stores it nowhere. @throws ServiceError `encryption_unavailable` */
+  async make(owner: OwnerId, waitingLimitMs = WAITING_LIMIT_MS): Promise<WrappedDataKey> {
+    const purpose = owner === null ? 'system' : 'organization';
+    const identity: DataKeyIdentity = { id: uuidv7(), purpose, organizationId: owner };
+    const { current } = this.keyring;
+    const wrapped = await answerWithin(waitingLimitMs, current.wrap(identity, randomBytes(KEY_BYTES)));
+    return { ...identity, masterKeyId: current.id, wrapped };
+  }
+
+  async #takeSeals(owner: OwnerId): Promise<void> {
+    const [seals, maxSeals] = [this.#sealsAtOnce, this.#maxSeals];
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
+      // Trips of its own: what is counted here stays counted, whatever becomes of the secret.
+      const taken = await this.#database.query((queries) => takeSeals(queries, owner, seals, maxSeals), TRIP_LIMIT_MS);
+      if (taken !== undefined) return this.#blocks.add(owner, taken, seals);
+      const fresh = await this.make(owner);
+      await this.#database.query(async (queries) => {
+        await retireSpent(queries, owner, seals, maxSeals);
+        await insertUnlessPresent(queries, fresh);
+      }, TRIP_LIMIT_MS);
+    }
+    throw new Error('An owner has no data key though one was made');
+  }
+
+  async #openUnlessDamaged(owner: OwnerId, stored: WrappedDataKey): Promise<DataKey | undefined> {
     try {
-      return this.unwrap(found);
+      return await this.unwrap(stored);
     } catch (error) {
       // Another master key's data key is sound; it is this process that must not be sealing.
       if (!(error instanceof DecryptionError) || error.reason === 'wrong_key') throw error;
-      await retire(queries, found.id);
-      this.#onDamaged(found.id);
+      this.#blocks.drop(owner, stored);
+      if (await this.#database.query((queries) => retire(queries, stored.id), TRIP_LIMIT_MS)) {
+        this.#onDamaged(stored.id);
+      }
       return undefined;
     }
-  }
-
-  /** @throws DecryptionError when it was wrapped by another master key, or altered */
-  unwrap(dataKey: WrappedDataKey): DataKey {
-    if (dataKey.masterKeyId !== this.#masterKey.id) throw new DecryptionError('wrong_key');
-    return { id: dataKey.id, key: this.#masterKey.unwrap(dataKey, dataKey.wrapped) };
-  }
-
-  /**
-   * Proves at start that the master key opens this database: makes the `system` data key on an empty one, else
-   * unwraps it, and finds no data key that another master key wrapped.
-   *
-   * @throws MasterKeyMismatch
-   */
-  async check(database: Database): Promise<void> {
-    await database.query(async (queries) => {
-      const system = await findSystemKey(queries);
-      if (system === undefined) {
-        await this.#refuseOtherMasterKeys(queries);
-        await insertUnlessPresent(queries, this.#generate({ id: uuidv7(), purpose: 'system', organizationId: null }));
-      }
-      await this.#refuseOtherMasterKeys(queries);
-      await this.opensSystemKey(queries);
-    });
-  }
-
-  /** The same proof in one read, for readiness. @throws MasterKeyMismatch */
-  async opensSystemKey(queries: Queries): Promise<void> {
-    const system = await findSystemKey(queries);
-    if (system === undefined)
-      throw new MasterKeyMismatch('The database has no system data key: is it another database than at start?');
-    try {
-      this.unwrap(system);
-    } catch (error) {
-      if (!(error instanceof DecryptionError)) throw error;
-      throw new MasterKeyMismatch(
-        `ENCRYPTION_KEY (fingerprint ${this.#masterKey.id}) does not open the system data key (${error.reason}): ` +
-          'the row was altered or belongs to another database. Restore data_keys from a backup.',
-      );
-    }
-  }
-
-  async #refuseOtherMasterKeys(queries: Queries): Promise<void> {
-    const others = (await countByMasterKey(queries)).filter(({ masterKeyId }) => masterKeyId !== this.#masterKey.id);
-    if (others.length === 0) return;
-    const needed = others.map(({ masterKeyId, count }) => `${count} data key(s) need ${masterKeyId}`).join(', ');
-    throw new MasterKeyMismatch(
-      `ENCRYPTION_KEY is not the key that this database was encrypted with: it has the fingerprint ` +
-        `${this.#masterKey.id}, but ${needed}. Start with the right key; nothing was changed.`,
-    );
-  }
-
-  #generate(identity: DataKeyIdentity): WrappedDataKey {
-    const wrapped = this.#masterKey.wrap(identity, randomBytes(KEY_BYTES));
-    return { ...identity, masterKeyId: this.#masterKey.id, wrapped };
   }
 }

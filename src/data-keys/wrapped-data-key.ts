@@ -15,3 +15,14 @@ export const wrappedDataKeyColumns = {
   masterKeyId: dataKeys.masterKeyId,
   wrapped: dataKeys.wrapped,
 };
+
+/** Whether two readings of one row have found the same in it. */
+export function isUnchanged(before: WrappedDataKey, now: WrappedDataKey): boolean {
+  return (
+    before.id === now.id &&
+    before.masterKeyId === now.masterKeyId &&
+    before.purpose === now.purpose &&
+    before.organizationId === now.organizationId &&
+    before.wrapped.equals(now.wrapped)
+  );
+}

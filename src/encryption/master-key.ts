@@ -31,25 +31,29 @@ export interface DataKeyIdentity {
   organizationId: string | null;
 }
 
-/** The key-encryption key: wraps data keys and nothing else. */
+/** The key-encryption key: wraps data keys and nothing else. It may be far away, so that both take their time. */
 export interface MasterKey {
-  /** A fingerprint, safe to print and to store. */
+  /** What rows name it by: a fingerprint, or the name that its keeper knows it by. Safe to print and to store. */
   readonly id: string;
-  wrap(identity: DataKeyIdentity, dataKey: Buffer): Buffer;
-  /** @throws DecryptionError when it was wrapped by another key, for another identity, or altered */
-  unwrap(identity: DataKeyIdentity, wrapped: Buffer): Buffer;
+  /** @throws MasterKeyUnavailable */
+  wrap(identity: DataKeyIdentity, dataKey: Buffer): Promise<Buffer>;
+  /**
+   * @throws DecryptionError when it was wrapped by another key, for another identity, or altered
+   * @throws MasterKeyUnavailable
+   */
+  unwrap(identity: DataKeyIdentity, wrapped: Buffer): Promise<Buffer>;
 }
 
-/** The master key of `ENCRYPTION_KEY`: 32 bytes. */
+/** A master key that is given as it is: 32 bytes. */
 export function masterKeyFromBytes(key: Buffer): MasterKey {
   const id = fingerprint(key);
   return {
     id,
-    wrap(identity, dataKey) {
+    async wrap(identity, dataKey) {
       const { iv, tag, ciphertext } = encrypt(key, dataKey, wrappingAad(id, identity));
       return Buffer.concat([Buffer.of(VERSION), iv, tag, ciphertext]);
     },
-    unwrap(identity, wrapped) {
+    async unwrap(identity, wrapped) {
       if (wrapped.length !== WRAPPED_BYTES || wrapped[0] !== VERSION) throw new DecryptionError('malformed');
       const encrypted = {
         iv: wrapped.subarray(IV_AT, TAG_AT),

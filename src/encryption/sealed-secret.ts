@@ -50,23 +50,27 @@ export function seal(dataKey: DataKey, place: SecretPlace, secret: string): Buff
  * @throws DecryptionError with the reason; see there
  */
 export function open(dataKey: DataKey, place: SecretPlace, sealed: Buffer): string {
-  return opener(dataKey, place, sealed)();
+  return opener(place, sealed)(dataKey);
 }
 
 /**
- * The same for what is opened again and again: all but the decryption is done once, and nothing of the text is kept.
+ * The same for what is opened again and again: all but the decryption is done once, and neither the text nor the data key
+ * is kept.
  *
- * @throws DecryptionError `malformed` or `wrong_key` at once, `not_authentic` when it is called
+ * @throws DecryptionError `malformed` at once, `wrong_key` or `not_authentic` when it is called
  */
-export function opener(dataKey: DataKey, place: SecretPlace, sealed: Buffer): () => string {
-  if (sealedWith(sealed) !== dataKey.id) throw new DecryptionError('wrong_key');
+export function opener(place: SecretPlace, sealed: Buffer): (dataKey: DataKey) => string {
+  const sealer = sealedWith(sealed);
   const encrypted = {
     iv: sealed.subarray(IV_AT, TAG_AT),
     tag: sealed.subarray(TAG_AT, CIPHERTEXT_AT),
     ciphertext: sealed.subarray(CIPHERTEXT_AT),
   };
   const aad = placeAad(place);
-  return () => decrypt(dataKey.key, encrypted, aad).toString('utf8');
+  return ({ id, key }) => {
+    if (id !== sealer) throw new DecryptionError('wrong_key');
+    return decrypt(key, encrypted, aad).toString('utf8');
+  };
 }
 
 /**

@@ -35,7 +35,7 @@ export function healthEndpoints(health: Health): Endpoint[] {
       path: '/health/ready',
       tag: 'Health',
       summary: 'Whether this replica can do its work',
-      description: '`clerk` is shown and never makes it 503.',
+      description: '`clerk` is shown and never makes it 503, nor does a master key that is out of reach.',
       authentication: everyone,
       request: {},
       responses: {

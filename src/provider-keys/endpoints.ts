@@ -39,7 +39,8 @@ export function providerKeyEndpoints(
       path: '/internal/keys',
       tag: 'Provider keys',
       summary: "List an organisation's provider keys, masked",
-      description: 'A key that cannot be decrypted is listed too, as `unreadable`.',
+      description:
+        'A key that cannot be decrypted is listed too, as `unreadable`; one that only cannot be decrypted just now, fully masked.',
       authentication: service('provider-keys:read'),
       request: { query: z.object({ clerkOrgId }) },
       responses: {
@@ -80,6 +81,7 @@ export function providerKeyEndpoints(
       summary: 'Store or replace a provider key',
       description: 'Storing the same value again changes nothing.',
       authentication: service('provider-keys:write'),
+      errors: ['encryption_unavailable'],
       request: { body: z.strictObject({ clerkOrgId, provider, apiKey: secret }) },
       responses: {
         201: {
@@ -128,7 +130,7 @@ export function providerKeyEndpoints(
       tag: 'Provider keys',
       summary: "Reveal an organisation's provider key to a service",
       authentication: service('provider-keys:reveal'),
-      errors: ['provider_key_not_found', 'provider_key_unreadable'],
+      errors: ['provider_key_not_found', 'provider_key_unreadable', 'encryption_unavailable'],
       revealsSecret: true,
       request: { params, query: z.object({ clerkOrgId }) },
       responses: { 200: { description: 'The key, decrypted.', schema: revealed } },
@@ -143,7 +145,7 @@ export function providerKeyEndpoints(
       tag: 'Validation',
       summary: "Reveal the organisation's own provider key to the holder of its API key",
       authentication: client('provider-keys:reveal'),
-      errors: ['provider_key_not_found', 'provider_key_unreadable'],
+      errors: ['provider_key_not_found', 'provider_key_unreadable', 'encryption_unavailable'],
       revealsSecret: true,
       request: { params },
       responses: { 200: { description: 'The key, decrypted.', schema: revealed } },

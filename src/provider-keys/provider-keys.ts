@@ -1,12 +1,14 @@
 import { uuidv7 } from 'uuidv7';
 import type { LeasedCache } from '../cache/leased-cache.ts';
 import type { ApiKeyCaller, Caller, ServiceCaller } from '../caller.ts';
-import type { DataKeys } from '../data-keys/data-keys.ts';
+import { DataKeyReplaced, type DataKeys, type SealingKey } from '../data-keys/data-keys.ts';
+import { databaseUnavailable } from '../database/database-error.ts';
 import type { Queries } from '../database/queries.ts';
 import { DecryptionError } from '../encryption/decryption-error.ts';
-import { type DataKey, seal } from '../encryption/sealed-secret.ts';
+import { seal } from '../encryption/sealed-secret.ts';
 import { ServiceError } from '../errors.ts';
 import { ensureOrganization } from '../organizations/organizations.ts';
+import { within } from '../time-limit.ts';
 import type { LastUsed } from '../usage/last-used.ts';
 import { HoldersKeys, type HoldersKeysOptions } from './holders-keys.ts';
 import { FULLY_MASKED, maskSecret } from './masking.ts';
@@ -42,7 +44,7 @@ interface ReadyToStore {
   /** The version that it was compared with; null when there was none. */
   replaces: number | null;
   organizationId: string;
-  dataKey: DataKey;
+  dataKey: SealingKey;
 }
 
 export interface RevealedProviderKey {
@@ -52,9 +54,12 @@ export interface RevealedProviderKey {
   source: 'own';
 }
 
-/** A save makes two trips, one to prepare and one to store; both together stay below 2 s. */
+/** A save prepares and stores; both together, beside finding the caller's key, stay below 2 s, whatever is begun again. */
+const SAVE_LIMIT_MS = 1_600;
 const PREPARE_LIMIT_MS = 850;
 const STORE_LIMIT_MS = 900;
+/** Beside finding the caller's key and opening a data key, which may take 350 and 400 ms, below 2 s. */
+const READ_LIMIT_MS = 1_200;
 
 interface Dependencies extends HoldersKeysOptions {
   dataKeys: DataKeys;
@@ -80,50 +85,78 @@ export class ProviderKeys {
   /**
    * Saves a secret as the next version. The same secret again writes nothing and keeps its version.
    *
+   * It is begun again as often as its data key was replaced meanwhile.
+   *
    * All that needs no lock comes first: many saves for one provider wait for each other at its row, and hold it for no
    * more than it takes to number and store a version.
    */
   async save(caller: ServiceCaller, wanted: WantedSecret): Promise<SavedProviderKey> {
+    const deadline = performance.now() + SAVE_LIMIT_MS;
+    const msLeft = () => Math.max(1, deadline - performance.now());
+    do {
+      try {
+        return await this.#save(caller, wanted, msLeft);
+      } catch (error) {
+        if (!(error instanceof DataKeyReplaced)) throw error;
+      }
+    } while (performance.now() < deadline);
+    throw databaseUnavailable();
+  }
+
+  async #save(caller: ServiceCaller, wanted: WantedSecret, msLeft: () => number): Promise<SavedProviderKey> {
     const { database } = this.#dependencies;
     const maskedKey = maskSecret(wanted.secret);
-    const prepared = await database.query((queries) => this.#prepare(caller, queries, wanted), PREPARE_LIMIT_MS);
+    const prepared = await within(
+      Math.min(PREPARE_LIMIT_MS, msLeft()),
+      this.#prepare(caller, wanted),
+      databaseUnavailable,
+    );
     if ('unchanged' in prepared) return { maskedKey, version: prepared.unchanged, outcome: 'unchanged' };
     const stored = await database.transaction(
       (queries) => this.#store(caller, queries, wanted, prepared),
-      STORE_LIMIT_MS,
+      Math.min(STORE_LIMIT_MS, msLeft()),
     );
     this.#changed(prepared.organizationId);
     return { maskedKey, ...stored };
   }
 
-  /** Sorted by provider. A secret that does not open is listed all the same, as unreadable. */
+  /**
+   * Sorted by provider. A secret that does not open is listed all the same, as unreadable; one that cannot be opened just
+   * now is listed without a character of it.
+   */
   async list(caller: ServiceCaller, clerkOrgId: string): Promise<ListedProviderKey[]> {
-    const rows = await this.#dependencies.database.query((queries) => listSealed(queries, { clerkOrgId }));
-    return rows.map((row) => {
-      const secret = this.#tryOpen(caller, new SealedKey(row));
-      const { provider, version, createdAt, updatedAt, lastUsedAt } = row;
-      return {
-        provider,
-        maskedKey: secret === null ? FULLY_MASKED : maskSecret(secret),
-        version,
-        status: secret === null ? 'unreadable' : 'unchecked',
-        createdAt,
-        updatedAt,
-        lastUsedAt,
-      };
-    });
+    const { database } = this.#dependencies;
+    const rows = await database.query((queries) => listSealed(queries, { clerkOrgId }), READ_LIMIT_MS);
+    return Promise.all(
+      rows.map(async (row) => {
+        const { secret, isReadable } = await this.#openForList(caller, new SealedKey(row));
+        const { provider, version, createdAt, updatedAt, lastUsedAt } = row;
+        const status: ProviderKeyStatus = isReadable ? 'unchecked' : 'unreadable';
+        return {
+          provider,
+          maskedKey: secret === null ? FULLY_MASKED : maskSecret(secret),
+          version,
+          status,
+          createdAt,
+          updatedAt,
+          lastUsedAt,
+        };
+      }),
+    );
   }
 
   /** Hands any organisation's secret to one of the platform's services. Errors: see `revealOwn`. */
   async reveal(caller: ServiceCaller, clerkOrgId: string, provider: string): Promise<RevealedProviderKey> {
-    const row = await this.#dependencies.database.query((queries) => findSealed(queries, { clerkOrgId }, provider));
+    const { database } = this.#dependencies;
+    const row = await database.query((queries) => findSealed(queries, { clerkOrgId }, provider), READ_LIMIT_MS);
     return this.#reveal(caller, row === undefined ? null : new SealedKey(row));
   }
 
   /**
    * Hands an organisation's secret to the holder of one of its API keys.
    *
-   * @throws ServiceError `provider_key_not_found`, or `provider_key_unreadable` when it is there and does not open
+   * @throws ServiceError `provider_key_not_found`, `provider_key_unreadable` when it is there and does not open, or
+   * `encryption_unavailable` when it cannot be opened just now
    */
   revealOwn(caller: ApiKeyCaller, provider: string): RevealedProviderKey | Promise<RevealedProviderKey> {
     const found = this.#holders.find(caller.organizationId, provider);
@@ -140,12 +173,17 @@ export class ProviderKeys {
     return true;
   }
 
-  #reveal(caller: Caller, sealed: SealedKey | null): RevealedProviderKey {
+  #reveal(caller: Caller, sealed: SealedKey | null): RevealedProviderKey | Promise<RevealedProviderKey> {
     if (sealed === null) {
       throw new ServiceError('provider_key_not_found', 'This organisation has no key for this provider.');
     }
-    const { id, version } = sealed.row;
-    const key = this.#tryOpen(caller, sealed);
+    const secret = this.#tryOpen(caller, sealed);
+    return secret instanceof Promise
+      ? secret.then((opened) => this.#revealed(sealed, opened))
+      : this.#revealed(sealed, secret);
+  }
+
+  #revealed({ row: { id, version } }: SealedKey, key: string | null): RevealedProviderKey {
     if (key === null) {
       throw new ServiceError(
         'provider_key_unreadable',
@@ -164,14 +202,16 @@ export class ProviderKeys {
   /** What is stored now, and unless that is what is wanted, who to store it for and what to seal it with. */
   async #prepare(
     caller: Caller,
-    queries: Queries,
     { clerkOrgId, provider, secret }: WantedSecret,
   ): Promise<{ unchanged: number } | ReadyToStore> {
-    const current = await findSealed(queries, { clerkOrgId }, provider);
-    if (current !== undefined && this.#tryOpen(caller, new SealedKey(current)) === secret)
+    const { database, dataKeys } = this.#dependencies;
+    const current = await database.query((queries) => findSealed(queries, { clerkOrgId }, provider), PREPARE_LIMIT_MS);
+    if (current !== undefined && (await this.#tryOpen(caller, new SealedKey(current))) === secret)
       return { unchanged: current.version };
-    const organizationId = current?.organizationId ?? (await ensureOrganization(queries, clerkOrgId));
-    const dataKey = await this.#dependencies.dataKeys.forSealing(queries, organizationId);
+    const organizationId =
+      current?.organizationId ??
+      (await database.query((queries) => ensureOrganization(queries, clerkOrgId), PREPARE_LIMIT_MS));
+    const dataKey = await dataKeys.forSealing(organizationId);
     return { replaces: current?.version ?? null, organizationId, dataKey };
   }
 
@@ -185,10 +225,11 @@ export class ProviderKeys {
     if (isLive(row) && row.version !== replaces) {
       // Somebody else was first; it may have been with the same secret.
       const current = await findSealed(queries, { organizationId }, provider);
-      if (current !== undefined && this.#tryOpen(caller, new SealedKey(current)) === secret) {
+      if (current !== undefined && (await this.#tryOpen(caller, new SealedKey(current))) === secret) {
         return { version: row.version, outcome: 'unchanged' };
       }
     }
+    await this.#dependencies.dataKeys.confirm(queries, dataKey);
     const version = row.version + 1;
     const sealed = seal(dataKey, placeOf({ id: row.id, organizationId, provider, version }), secret);
     await storeVersion(queries, row, { version, dataKeyId: dataKey.id, sealed });
@@ -196,14 +237,30 @@ export class ProviderKeys {
   }
 
   /** Null for a secret that does not open; comparing it with another, it is a different one, and is replaced. */
-  #tryOpen(caller: Caller, sealed: SealedKey): string | null {
+  #tryOpen(caller: Caller, sealed: SealedKey): string | null | Promise<string | null> {
+    const failed = (error: unknown) => this.#noteUnreadable(caller, sealed, error);
     try {
-      return sealed.open(this.#dependencies.dataKeys);
+      const secret = sealed.open(this.#dependencies.dataKeys);
+      return secret instanceof Promise ? secret.catch(failed) : secret;
     } catch (error) {
-      if (!(error instanceof DecryptionError)) throw error;
-      const { provider, id: rowId } = sealed.row;
-      this.#dependencies.onUnreadable({ requestId: caller.requestId, provider, rowId, reason: error.reason });
-      return null;
+      return failed(error);
     }
+  }
+
+  /** What cannot be opened just now is not unreadable for it. */
+  async #openForList(caller: Caller, sealed: SealedKey): Promise<{ secret: string | null; isReadable: boolean }> {
+    try {
+      const secret = await this.#tryOpen(caller, sealed);
+      return { secret, isReadable: secret !== null };
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.code !== 'encryption_unavailable') throw error;
+      return { secret: null, isReadable: true };
+    }
+  }
+
+  #noteUnreadable({ requestId }: Caller, { row: { provider, id: rowId } }: SealedKey, error: unknown): null {
+    if (!(error instanceof DecryptionError)) throw error;
+    this.#dependencies.onUnreadable({ requestId, provider, rowId, reason: error.reason });
+    return null;
   }
 }

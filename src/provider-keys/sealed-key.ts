@@ -1,20 +1,25 @@
 import type { DataKeys } from '../data-keys/data-keys.ts';
-import { opener, type SecretPlace } from '../encryption/sealed-secret.ts';
+import { type DataKey, opener, type SecretPlace } from '../encryption/sealed-secret.ts';
 import type { SealedRow } from './provider-key-store.ts';
 
-/** A provider key as it rests, and once it was opened its data key: this much may be kept in memory, its text never. */
+/** A provider key as it rests: this much may be kept in memory, its text never, and its data key only by `DataKeys`. */
 export class SealedKey {
   readonly row: SealedRow;
-  #open: (() => string) | undefined;
+  #open: ((dataKey: DataKey) => string) | undefined;
 
   constructor(row: SealedRow) {
     this.row = row;
   }
 
-  /** @throws DecryptionError */
-  open(dataKeys: DataKeys): string {
-    this.#open ??= opener(dataKeys.unwrap(this.row.dataKey), placeOf(this.row), this.row.sealed);
-    return this.#open();
+  /**
+   * A value when its data key is in memory, else a promise.
+   *
+   * @throws DecryptionError, ServiceError `encryption_unavailable`
+   */
+  open(dataKeys: DataKeys): string | Promise<string> {
+    this.#open ??= opener(placeOf(this.row), this.row.sealed);
+    const dataKey = dataKeys.unwrap(this.row.dataKey);
+    return dataKey instanceof Promise ? dataKey.then(this.#open) : this.#open(dataKey);
   }
 }
 

@@ -11,6 +11,7 @@ describe('an invalid variable', () => {
     ['NODE_ENV', ['staging', 'Production', 'prod']],
     ['KEY_SERVICE_DATABASE_URL', ['database', 'mysql://u:p@h/d', 'https://h/d', `${DATABASE_URL}?sslmode=yes`]],
     ['ENCRYPTION_KEY', ['abc', MASTER_KEY.slice(1), `${MASTER_KEY}0`, `g${MASTER_KEY.slice(1)}`, `0x${MASTER_KEY}`]],
+    ['ENCRYPTION_KEYS_ACCEPTED', ['abc', `${MASTER_KEY};${MASTER_KEY}`, `${MASTER_KEY},abc`, `${MASTER_KEY}0`]],
     ['CLERK_API_URL', ['clerk', 'ftp://clerk.example', 'clerk.example']],
     ['SENTRY_DSN', ['sentry', 'file:///etc/passwd']],
     ['ERROR_DOCS_URL', ['errors', 'javascript:alert(1)']],
@@ -132,7 +133,10 @@ describe('in production', () => {
     expect(problemsOf({ ...PRODUCTION, ENCRYPTION_KEY: weak })).toEqual([
       expect.stringMatching(/^ENCRYPTION_KEY is too weak for production/),
     ]);
-    expect(messageOf({ ...DEVELOPMENT, ENCRYPTION_KEY: weak })).toBe('');
+    expect(problemsOf({ ...PRODUCTION, ENCRYPTION_KEYS_ACCEPTED: `${MASTER_KEY},${weak}` })).toEqual([
+      expect.stringMatching(/^ENCRYPTION_KEYS_ACCEPTED has one that is too weak for production/),
+    ]);
+    expect(messageOf({ ...DEVELOPMENT, ENCRYPTION_KEY: weak, ENCRYPTION_KEYS_ACCEPTED: weak })).toBe('');
     expect(messageOf({ ...DEVELOPMENT, NODE_ENV: 'test', ENCRYPTION_KEY: weak })).toBe('');
   });
 
@@ -170,7 +174,7 @@ describe('the message about a bad configuration', () => {
     ...['CLERK_SECRET_KEY', 'CLERK_API_URL', 'CLERK_TIMEOUT_MS', 'CLERK_STALE_MAX_MS', 'SENTRY_DSN', 'HOST', 'PORT'],
     ...['METRICS_HOST', 'METRICS_PORT', 'LOG_LEVEL', 'DOCS_ENABLED', 'ERROR_DOCS_URL', 'API_KEY_PREFIX'],
     ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS', 'LOG_SAMPLE_VALIDATIONS', 'PROVIDER_BASE_URLS'],
-    'PROVIDER_CHECKS_ALLOW_LOOPBACK',
+    ...['PROVIDER_CHECKS_ALLOW_LOOPBACK', 'ENCRYPTION_KEYS_ACCEPTED'],
   ];
   const environments = fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] });
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { databaseSecrets, loadConfig } from '../../src/config.ts';
+import { databaseSecrets, loadConfig, maintenanceSecrets } from '../../src/config.ts';
 import { DEVELOPMENT, MASTER_KEY, messageOf, PRODUCTION, problemsOf, REQUIRED } from './environment.ts';
 
 describe('a good configuration', () => {
@@ -24,7 +24,8 @@ describe('a good configuration', () => {
     expect(secrets).toEqual({
       databaseUrl: DEVELOPMENT.KEY_SERVICE_DATABASE_URL,
       directDatabaseUrl: null,
-      encryptionKey: Buffer.from(MASTER_KEY, 'hex'),
+      encryptionKey: { kind: 'bytes', key: Buffer.from(MASTER_KEY, 'hex') },
+      encryptionKeysAccepted: [],
       serviceKeys: [DEVELOPMENT.KEY_SERVICE_API_KEY],
       clerkSecretKey: null,
       sentryDsn: null,
@@ -111,7 +112,18 @@ describe('a good configuration', () => {
 
   it('takes a master key in either case', () => {
     const upper = loadConfig({ ...PRODUCTION, ENCRYPTION_KEY: MASTER_KEY.toUpperCase() });
-    expect(upper.secrets.encryptionKey).toEqual(Buffer.from(MASTER_KEY, 'hex'));
+    expect(upper.secrets.encryptionKey).toEqual({ kind: 'bytes', key: Buffer.from(MASTER_KEY, 'hex') });
+  });
+
+  it('takes any number of master keys that are accepted, the current one and the same ones again among them', () => {
+    const acceptedOf = (value?: string) =>
+      loadConfig({ ...PRODUCTION, ENCRYPTION_KEYS_ACCEPTED: value }).secrets.encryptionKeysAccepted;
+    const other = `${MASTER_KEY.slice(2)}${MASTER_KEY.slice(0, 2)}`;
+    const source = (hex: string) => ({ kind: 'bytes', key: Buffer.from(hex, 'hex') });
+    expect(acceptedOf()).toEqual([]);
+    expect(acceptedOf(' ')).toEqual([]);
+    expect(acceptedOf(MASTER_KEY)).toEqual([source(MASTER_KEY)]);
+    expect(acceptedOf(` ${other} ,\n${MASTER_KEY},, ${other},`)).toEqual([other, MASTER_KEY, other].map(source));
   });
 
   it('keeps every secret apart from what may be printed', () => {
@@ -145,6 +157,32 @@ describe('a missing variable', () => {
     for (const name of ['KEY_SERVICE_API_KEY is missing', 'PORT must', 'ENCRYPTION_KEY must']) {
       expect(message).toContain(name);
     }
+  });
+});
+
+describe('maintenanceSecrets', () => {
+  const { KEY_SERVICE_DATABASE_URL, ENCRYPTION_KEY } = PRODUCTION;
+
+  it('needs the database and the master keys, and nothing else', () => {
+    const secrets = maintenanceSecrets({
+      KEY_SERVICE_DATABASE_URL,
+      ENCRYPTION_KEY,
+      ENCRYPTION_KEYS_ACCEPTED: MASTER_KEY,
+    });
+    const source = { kind: 'bytes', key: Buffer.from(MASTER_KEY, 'hex') };
+    expect(secrets).toEqual({
+      databaseUrl: KEY_SERVICE_DATABASE_URL,
+      directDatabaseUrl: null,
+      encryptionKey: source,
+      encryptionKeysAccepted: [source],
+    });
+  });
+
+  it('refuses what the service would refuse', () => {
+    expect(() => maintenanceSecrets({})).toThrow(/KEY_SERVICE_DATABASE_URL is missing[\s\S]*ENCRYPTION_KEY is missing/);
+    const weak = { KEY_SERVICE_DATABASE_URL, ENCRYPTION_KEY: '00'.repeat(32) };
+    expect(() => maintenanceSecrets(weak)).toThrow(/too weak for production/);
+    expect(maintenanceSecrets({ ...weak, NODE_ENV: 'development' }).encryptionKey.key).toEqual(Buffer.alloc(32));
   });
 });
 

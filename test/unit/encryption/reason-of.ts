@@ -11,6 +11,17 @@ export function reasonOf(attempt: () => unknown): DecryptionFailure | null {
   }
 }
 
+/** The same of what takes its time. */
+export async function reasonOfLater(attempt: () => Promise<unknown>): Promise<DecryptionFailure | null> {
+  let failure: unknown;
+  await attempt().catch((error: unknown) => {
+    failure = error;
+  });
+  return reasonOf(() => {
+    if (failure !== undefined) throw failure;
+  });
+}
+
 /** A copy with one bit turned over. */
 export function flipBit(bytes: Buffer, bit: number): Buffer {
   const copy = Buffer.from(bytes);

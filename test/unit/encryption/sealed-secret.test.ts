@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DataKey, open, type SecretPlace, seal, sealedWith } from '../../../src/encryption/sealed-secret.ts';
+import {
+  type DataKey,
+  open,
+  opener,
+  type SecretPlace,
+  seal,
+  sealedWith,
+} from '../../../src/encryption/sealed-secret.ts';
 import { flipBit, reasonOf } from './reason-of.ts';
 
 const dataKey: DataKey = { id: '01900000-0000-7000-8000-000000000001', key: Buffer.alloc(32, 0x5a) };
@@ -145,6 +152,20 @@ describe('a sealed secret that was moved', () => {
   it('does not open with other bytes under the id of its data key', () => {
     const sealed = seal(dataKey, place, SECRET);
     expect(reasonOf(() => open({ ...dataKey, key: Buffer.alloc(32, 1) }, place, sealed))).toBe('not_authentic');
+  });
+});
+
+describe('opener', () => {
+  it('opens as often as it is asked, with the data key that it is given', () => {
+    const openWith = opener(place, STORED);
+    expect([openWith(dataKey), openWith(dataKey)]).toEqual([SECRET, SECRET]);
+    expect(reasonOf(() => openWith({ ...dataKey, key: Buffer.alloc(32, 1) }))).toBe('not_authentic');
+    expect(reasonOf(() => openWith({ ...dataKey, id: place.rowId }))).toBe('wrong_key');
+    expect(openWith(dataKey)).toBe(SECRET);
+  });
+
+  it('takes nothing that is malformed', () => {
+    expect(reasonOf(() => opener(place, STORED.subarray(0, HEADER_BYTES - 1)))).toBe('malformed');
   });
 });
 

@@ -1,0 +1,12 @@
+import type { EncryptionSecrets, MasterKeySource } from './config.ts';
+import { Keyring } from './encryption/keyring.ts';
+import { type MasterKey, masterKeyFromBytes } from './encryption/master-key.ts';
+
+/** The master keys that were configured, wherever each is. Nothing is asked of the outside yet. */
+export async function openKeyring({ encryptionKey, encryptionKeysAccepted }: EncryptionSecrets): Promise<Keyring> {
+  return new Keyring(await openMasterKey(encryptionKey), await Promise.all(encryptionKeysAccepted.map(openMasterKey)));
+}
+
+async function openMasterKey(source: MasterKeySource): Promise<MasterKey> {
+  return masterKeyFromBytes(source.key);
+}

@@ -1,0 +1,99 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MasterKeyMismatch, proveMasterKeys } from '../../src/data-keys/master-key-proof.ts';
+import { MasterKeyUnavailable } from '../../src/encryption/master-key-unavailable.ts';
+import {
+  createVaultDatabase,
+  fillVault,
+  newMasterKey,
+  ScriptedMasterKey,
+  type VaultDatabase,
+} from '../support/vault.ts';
+
+let own: VaultDatabase;
+beforeEach(async () => {
+  own = await createVaultDatabase();
+});
+afterEach(() => own.close());
+
+const prove = (...keys: Parameters<VaultDatabase['vault']>) =>
+  proveMasterKeys(own.database, own.vault(...keys).dataKeys);
+const dataKeyRows = () => own.sql('select * from key_service.data_keys order by id');
+
+describe('The proof at start', () => {
+  it('makes the system data key of an empty database, once for replicas that start together', async () => {
+    const masterKey = newMasterKey();
+    await Promise.all(Array.from({ length: 5 }, () => prove(masterKey)));
+    expect(await dataKeyRows()).toMatchObject([{ purpose: 'system', master_key_id: masterKey.id }]);
+  });
+
+  it('refuses a master key that did not wrap what is there, with fingerprints and counts, and changes nothing', async () => {
+    const masterKey = newMasterKey();
+    await prove(masterKey);
+    await fillVault(own.vault(masterKey), 2);
+    const before = await dataKeyRows();
+    const stranger = newMasterKey();
+    const failure = await prove(stranger).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(MasterKeyMismatch);
+    expect((failure as Error).message).toContain(stranger.id);
+    expect((failure as Error).message).toContain(`3 data key(s) need ${masterKey.id}`);
+    expect(await dataKeyRows()).toEqual(before);
+  });
+
+  it('takes a current master key that was never seen, where the accepted one opens what is there', async () => {
+    const [before, after] = [newMasterKey(), newMasterKey()];
+    await prove(before);
+    expect(await prove(after, [before])).toBe('proven');
+    await fillVault(own.vault(after, [before]), 1);
+    // A replica that is not deployed yet accepts the new one, and wraps with the old one.
+    expect(await prove(before, [after])).toBe('proven');
+  });
+
+  it('refuses both a current master key and accepted ones of which none opens one of the data keys', async () => {
+    const [first, second, third] = [newMasterKey(), newMasterKey(), newMasterKey()];
+    await prove(first);
+    await fillVault(own.vault(second, [first]), 1);
+    await expect(prove(first, [third])).rejects.toThrow(`1 data key(s) need ${second.id}`);
+    await expect(prove(third, [second])).rejects.toThrow(`1 data key(s) need ${first.id}`);
+    expect(await prove(third, [second, first])).toBe('proven');
+  });
+
+  it('refuses a database whose system data key is gone while others remain that it did not wrap', async () => {
+    const masterKey = newMasterKey();
+    await prove(masterKey);
+    await fillVault(own.vault(masterKey), 1);
+    await own.sql("delete from key_service.data_keys where purpose = 'system'");
+    await expect(prove(newMasterKey())).rejects.toThrow(masterKey.id);
+    expect(await prove(masterKey)).toBe('proven');
+  });
+
+  it('refuses a system data key that was altered', async () => {
+    const masterKey = newMasterKey();
+    await prove(masterKey);
+    await own.sql('update key_service.data_keys set wrapped = set_byte(wrapped, 40, get_byte(wrapped, 40) # 1)');
+    await expect(prove(masterKey)).rejects.toThrow('does not open the system data key');
+  });
+
+  it('is unreachable, and no mismatch, while the master key cannot be asked', async () => {
+    const masterKey = new ScriptedMasterKey();
+    await prove(masterKey);
+    masterKey.before = () => Promise.reject(new MasterKeyUnavailable('ECONNREFUSED'));
+    expect(await prove(masterKey)).toBe('unreachable');
+  });
+
+  it('waits for a master key that takes a moment to be reached', async () => {
+    const masterKey = new ScriptedMasterKey();
+    await prove(masterKey);
+    const asked = performance.now();
+    masterKey.before = async () => {
+      if (performance.now() - asked < 900) throw new MasterKeyUnavailable('ECONNREFUSED');
+    };
+    expect(await prove(masterKey)).toBe('proven');
+  });
+
+  it('refuses a master key whose keeper refuses it', async () => {
+    const masterKey = new ScriptedMasterKey();
+    await prove(masterKey);
+    masterKey.before = () => Promise.reject(new MasterKeyUnavailable('AccessDeniedException', { isRefusal: true }));
+    await expect(prove(masterKey)).rejects.toThrow(MasterKeyMismatch);
+  });
+});

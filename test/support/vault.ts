@@ -1,0 +1,111 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { ServiceCaller } from '../../src/caller.ts';
+import { DataKeys, type DataKeysOptions } from '../../src/data-keys/data-keys.ts';
+import { noChangeFeed } from '../../src/database/change-feed/change-feed.ts';
+import { type Database, openDatabase } from '../../src/database/database.ts';
+import { Keyring } from '../../src/encryption/keyring.ts';
+import { type MasterKey, masterKeyFromBytes } from '../../src/encryption/master-key.ts';
+import { ProviderKeys } from '../../src/provider-keys/provider-keys.ts';
+import { LastUsed } from '../../src/usage/last-used.ts';
+import { newOrganization } from './client.ts';
+import { execute } from './database-server.ts';
+import { createTestDatabase } from './test-database.ts';
+
+const caller: ServiceCaller = {
+  kind: 'service',
+  name: 'test',
+  permissions: null,
+  revealProviders: null,
+  requestId: 'test',
+  address: null,
+};
+
+export const newMasterKey = () => masterKeyFromBytes(randomBytes(32));
+
+/** A master key that does what the test says; what it wraps is wrapped for real. */
+export class ScriptedMasterKey implements MasterKey {
+  readonly #key = newMasterKey();
+  readonly id = this.#key.id;
+  /** Data keys that it was asked to open. */
+  readonly asked: string[] = [];
+  /** Awaited before each answer; what it throws is the answer. */
+  before: () => Promise<void> = async () => {};
+
+  wrap: MasterKey['wrap'] = async (identity, dataKey) => {
+    await this.before();
+    return this.#key.wrap(identity, dataKey);
+  };
+  unwrap: MasterKey['unwrap'] = async (identity, wrapped) => {
+    this.asked.push(identity.id);
+    await this.before();
+    return this.#key.unwrap(identity, wrapped);
+  };
+}
+
+/** Provider keys on a database, without HTTP: as many of these as a test wants, each with its own master keys and memory. */
+export interface Vault {
+  dataKeys: DataKeys;
+  save(clerkOrgId: string, provider: string, secret: string): Promise<{ version: number }>;
+  reveal(clerkOrgId: string, provider: string): Promise<string>;
+}
+
+export interface VaultDatabase {
+  url: string;
+  database: Database;
+  sql<Row extends Record<string, unknown>>(statement: string, values?: unknown[]): Promise<Row[]>;
+  vault(current: MasterKey, accepted?: readonly MasterKey[], options?: Partial<DataKeysOptions>): Vault;
+  close(): Promise<void>;
+}
+
+export async function createVaultDatabase(): Promise<VaultDatabase> {
+  const own = await createTestDatabase();
+  const database = openDatabase({
+    server: { url: own.url, pooled: false },
+    poolMax: 10,
+    onIdleConnectionLost: () => {},
+  });
+  return {
+    url: own.url,
+    database,
+    sql: (statement, values) => execute(own.url, statement, values),
+    vault(current, accepted = [], options = {}) {
+      const dataKeys = new DataKeys({
+        database,
+        keyring: new Keyring(current, accepted),
+        onDamaged: () => {},
+        ...options,
+      });
+      const providerKeys = new ProviderKeys({
+        database,
+        dataKeys,
+        changes: noChangeFeed,
+        cacheMaxBytes: 1024 * 1024,
+        lookUpsAtOnce: 2,
+        lastUsed: new LastUsed(
+          async () => {},
+          () => {},
+        ),
+        onUnreadable: () => {},
+      });
+      return {
+        dataKeys,
+        save: (clerkOrgId, provider, secret) => providerKeys.save(caller, { clerkOrgId, provider, secret }),
+        reveal: async (clerkOrgId, provider) => (await providerKeys.reveal(caller, clerkOrgId, provider)).key,
+      };
+    },
+    async close() {
+      await database.close(1_000);
+      await own.drop();
+    },
+  };
+}
+
+/** Obviously nobody's, and each another. */
+export const newSecret = () => `not-a-real-secret-${randomUUID()}`;
+
+/** Organisations with a secret each. */
+export async function fillVault(vault: Vault, organizations: number): Promise<{ org: string; secret: string }[]> {
+  const filled = Array.from({ length: organizations }, () => ({ org: newOrganization(), secret: newSecret() }));
+  for (const { org, secret } of filled) await vault.save(org, 'openai', secret);
+  return filled;
+}
