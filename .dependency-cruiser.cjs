@@ -56,6 +56,13 @@ module.exports = {
       to: { path: '^src/(api-keys|provider-keys|providers|service-keys|health|data-keys|organizations|clerk)/' },
     },
     {
+      name: 'the-command-line-stands-beside-compose',
+      comment: 'It joins rooms for its own commands; no room knows it.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/cli/' },
+      to: { path: '^src/cli/' },
+    },
+    {
       name: 'workers-know-no-feature',
       comment: 'Processes are kept alive there; what they do is not its business.',
       severity: 'error',

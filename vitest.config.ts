@@ -21,7 +21,7 @@ export default defineConfig({
         'src/main.ts',
         'src/start-workers.ts',
         'src/workers/{forked-worker,handed-over,worker,workers}.ts',
-        'src/cli/main.ts',
+        'src/cli/**',
       ],
       reporter: ['text-summary', 'html'],
       thresholds: {

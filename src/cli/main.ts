@@ -1,31 +1,29 @@
 import { Command } from 'commander';
-import { ConfigurationError, databaseSecrets } from '../config.ts';
-import { applyMigrations, MigrationsFailed } from '../database/migrations.ts';
-import { DatabaseUnreachable, reachServers } from '../database/reach.ts';
+import { ConfigurationError } from '../config.ts';
+import { MasterKeyMismatch } from '../data-keys/master-key-proof.ts';
+import { StillBusy } from '../data-keys/work-through.ts';
+import { MigrationsFailed } from '../database/migrations.ts';
+import { DatabaseUnreachable } from '../database/reach.ts';
+import { ServiceError } from '../errors.ts';
+import { databaseCommands } from './database.ts';
+import { encryptionCommands } from './encryption.ts';
+import { CommandFailed } from './say.ts';
 
-const say = (line: string) => process.stdout.write(`${line}\n`);
+/** Why a command fails through no fault of ours; these messages are written for whoever runs it. */
+const EXPECTED = [
+  ...[ConfigurationError, DatabaseUnreachable, MigrationsFailed, MasterKeyMismatch],
+  ...[StillBusy, CommandFailed, ServiceError],
+];
 
-const program = new Command('key-service').description("The service's own work, from a terminal");
-
-program
-  .command('database')
-  .description('The PostgreSQL schema')
-  .command('migrate')
-  .description('Apply the migrations that are missing; the service does the same at start')
-  .action(async () => {
-    const { pool, direct } = await reachServers(databaseSecrets(), (reason) =>
-      say(`Waiting for the database (${reason}) …`),
-    );
-    const applied = await applyMigrations(direct ?? pool, () =>
-      say('Waiting for another process to finish migrating …'),
-    );
-    say(applied === 0 ? 'Nothing to apply: the database is up to date.' : `Applied ${applied} migration(s).`);
-  });
+const program = new Command('key-service')
+  .description("The service's own work, from a terminal")
+  .addCommand(databaseCommands())
+  .addCommand(encryptionCommands());
 
 try {
   await program.parseAsync();
 } catch (error) {
-  if (![ConfigurationError, DatabaseUnreachable, MigrationsFailed].some((kind) => error instanceof kind)) throw error;
+  if (!EXPECTED.some((kind) => error instanceof kind)) throw error;
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;
 }

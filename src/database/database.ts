@@ -3,7 +3,7 @@ import pg from 'pg';
 import { settledWithin } from '../time-limit.ts';
 import { ConnectionTrouble } from './database-error.ts';
 import type { Queries } from './queries.ts';
-import { connectionOptions, type DatabaseServer, SERVER_LIMITS_MS } from './server.ts';
+import { connectionOptions, type DatabaseServer, patientServerLimitsMs, SERVER_LIMITS_MS } from './server.ts';
 import { inTransaction } from './transaction.ts';
 import { inTime, trip } from './trip.ts';
 
@@ -49,6 +49,8 @@ export interface DatabaseOptions {
   poolMax: number;
   /** Told of a connection that broke while nobody used it; the pool has already let go of it. */
   onIdleConnectionLost: () => void;
+  /** For work that no request waits for: how long a trip and each of its statements may take, locks excepted. */
+  patienceMs?: number;
 }
 
 /**
@@ -60,12 +62,14 @@ async function refuseStandby(client: pg.ClientBase): Promise<void> {
   if (rows[0]?.standby !== false) throw new ConnectionTrouble('A standby');
 }
 
-export function openDatabase({ server, poolMax, onIdleConnectionLost }: DatabaseOptions): Database {
+export function openDatabase({ server, poolMax, onIdleConnectionLost, patienceMs }: DatabaseOptions): Database {
+  const tripLimitMs = patienceMs ?? TRIP_LIMIT_MS;
+  const serverLimitsMs = patienceMs === undefined ? SERVER_LIMITS_MS : patientServerLimitsMs(patienceMs);
   const pool = new pg.Pool({
     ...connectionOptions(server, 'key-service', CONNECT_LIMIT_MS),
     // A pooler refuses to set these for a session; there each transaction sets its own.
-    ...(server.pooled ? {} : SERVER_LIMITS_MS),
-    query_timeout: ANSWER_LIMIT_MS,
+    ...(server.pooled ? {} : serverLimitsMs),
+    query_timeout: patienceMs ?? ANSWER_LIMIT_MS,
     max: poolMax,
     idleTimeoutMillis: IDLE_CONNECTION_MS,
     // Not its `verify`, which forgets a connection whose request gave up while it was being verified.
@@ -78,14 +82,16 @@ export function openDatabase({ server, poolMax, onIdleConnectionLost }: Database
   pool.on('connect', (client) => client.on('error', () => {}));
   const queries = drizzle(pool);
 
-  const transaction: Database['transaction'] = (work, limitMs = TRIP_LIMIT_MS) =>
-    trip(limitMs, (limit) => inTransaction(pool, work, { limit, pooled: server.pooled }));
+  const transaction: Database['transaction'] = (work, limitMs = tripLimitMs) =>
+    trip(limitMs, (limit) =>
+      inTransaction(pool, work, { limit, serverLimitsMs: server.pooled ? serverLimitsMs : null }),
+    );
 
   return {
     // Behind a pooler a statement has limits, and knows where it is, only in a transaction.
     query: server.pooled
       ? transaction
-      : (work, limitMs = TRIP_LIMIT_MS) => trip(limitMs, async (limit) => inTime(limit, await work(queries))),
+      : (work, limitMs = tripLimitMs) => trip(limitMs, async (limit) => inTime(limit, await work(queries))),
     transaction,
     prepare(name, build) {
       // A name would not outlive the transaction there.
@@ -93,7 +99,7 @@ export function openDatabase({ server, poolMax, onIdleConnectionLost }: Database
         return (values, limitMs) => transaction((queries) => build(queries).prepare('').execute(values), limitMs);
       }
       const prepared = build(queries).prepare(name);
-      return (values, limitMs = TRIP_LIMIT_MS) =>
+      return (values, limitMs = tripLimitMs) =>
         trip(limitMs, async (limit) => inTime(limit, await prepared.execute(values)));
     },
     poolState: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),

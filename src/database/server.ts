@@ -26,6 +26,11 @@ export const SERVER_LIMITS_MS = {
   idle_in_transaction_session_timeout: 5_000,
 };
 
+/** The same for work that no request waits for; requests must not wait for its locks any longer than for each other's. */
+export function patientServerLimitsMs(patienceMs: number): typeof SERVER_LIMITS_MS {
+  return { ...SERVER_LIMITS_MS, statement_timeout: patienceMs };
+}
+
 /** What every connection to a database begins with. `name` is what PostgreSQL's own views show. */
 export function connectionOptions({ url }: Pick<DatabaseServer, 'url'>, name: string, connectLimitMs: number) {
   return {

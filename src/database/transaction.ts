@@ -3,7 +3,7 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
 import { ConnectionTrouble, isConnectionTrouble } from './database-error.ts';
 import type { Queries } from './queries.ts';
-import { SERVER_LIMITS_MS } from './server.ts';
+import type { SERVER_LIMITS_MS } from './server.ts';
 import { inTime, type TripLimit } from './trip.ts';
 
 /**
@@ -13,7 +13,7 @@ import { inTime, type TripLimit } from './trip.ts';
 export async function inTransaction<T>(
   pool: pg.Pool,
   work: (queries: Queries) => Promise<T>,
-  { limit, pooled }: { limit: TripLimit; pooled: boolean },
+  { limit, serverLimitsMs }: { limit: TripLimit; serverLimitsMs: typeof SERVER_LIMITS_MS | null },
 ): Promise<T> {
   const client = await pool.connect().catch((cause: unknown) => {
     throw new ConnectionTrouble('No connection', { cause });
@@ -33,7 +33,7 @@ export async function inTransaction<T>(
   let broken = false;
   try {
     return await drizzle(client).transaction(async (queries) => {
-      if (pooled) await beginBehindPooler(queries);
+      if (serverLimitsMs !== null) await beginBehindPooler(queries, serverLimitsMs);
       const result = await work(queries);
       if (!held) throw new ConnectionTrouble('Time limit');
       return inTime(limit, result);
@@ -50,8 +50,8 @@ export async function inTransaction<T>(
  * Behind a pooler a session cannot have limits, and what one learned of its server may be of another one now: each
  * transaction sets its limits, and finds out whether it is on a standby.
  */
-async function beginBehindPooler(queries: Queries): Promise<void> {
-  const settings = Object.entries(SERVER_LIMITS_MS).map(
+async function beginBehindPooler(queries: Queries, serverLimitsMs: typeof SERVER_LIMITS_MS): Promise<void> {
+  const settings = Object.entries(serverLimitsMs).map(
     ([name, limitMs]) => sql`set_config(${name}, ${`${limitMs}`}, true)`,
   );
   const { rows } = await queries.execute<{ standby: boolean }>(

@@ -15,3 +15,8 @@ export async function ensureOrganization(queries: Queries, clerkOrgId: string): 
   if (id === undefined) throw new Error('An organisation is missing right after it was made');
   return id;
 }
+
+/** The row id of an organisation; undefined when it is not known here. */
+export function organizationIdOf(queries: Queries, clerkOrgId: string): Promise<string | undefined> {
+  return findOrganizationId(queries, clerkOrgId);
+}

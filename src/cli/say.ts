@@ -1,0 +1,9 @@
+/** A line for whoever runs the command. */
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** What ends a command, in words for whoever runs it. */
+export class CommandFailed extends Error {
+  override readonly name = 'CommandFailed';
+}

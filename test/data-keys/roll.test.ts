@@ -1,0 +1,197 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SEALED_COLUMNS } from '../../src/cli/sealed-columns.ts';
+import { proveMasterKeys } from '../../src/data-keys/master-key-proof.ts';
+import { type RollAllOptions, rollDataKeys } from '../../src/data-keys/roll-all.ts';
+import { dataKeysOf } from '../../src/data-keys/status.ts';
+import { newOrganization } from '../support/client.ts';
+import {
+  createVaultDatabase,
+  fillVault,
+  newMasterKey,
+  newSecret,
+  type Vault,
+  type VaultDatabase,
+} from '../support/vault.ts';
+
+let own: VaultDatabase;
+let vault: Vault;
+const masterKey = newMasterKey();
+beforeEach(async () => {
+  own = await createVaultDatabase();
+  vault = own.vault(masterKey);
+  await proveMasterKeys(own.database, vault.dataKeys);
+});
+afterEach(() => own.close());
+
+/** As a process of its own does it: with a memory of its own. */
+async function roll(options: Partial<RollAllOptions> = {}) {
+  const batches: number[] = [];
+  let began: { owners: number; madeBefore: Date } | undefined;
+  const result = await rollDataKeys({
+    database: own.database,
+    dataKeys: own.vault(masterKey).dataKeys,
+    columns: SEALED_COLUMNS,
+    batchSize: 2,
+    onBegin(owners, madeBefore) {
+      began = { owners, madeBefore };
+    },
+    onBatch: (count) => batches.push(count),
+    ...options,
+  });
+  return { ...result, began, batches };
+}
+async function rowIdOf(org: string): Promise<string> {
+  const [row] = await own.sql<{ id: string }>('select id from key_service.organizations where clerk_org_id = $1', [
+    org,
+  ]);
+  return row?.id ?? '';
+}
+const factsOf = async (org: string) => dataKeysOf(own.database, await rowIdOf(org), SEALED_COLUMNS);
+
+describe('Rolling data keys', () => {
+  it('seals every secret anew with a new data key of its organisation, and removes the old one', async () => {
+    const filled = await fillVault(vault, 3);
+    const [first] = filled;
+    const org = first?.org ?? '';
+    for (const provider of ['anthropic', 'mistral', 'groq']) await vault.save(org, provider, `not-a-real-${provider}`);
+    const before = await factsOf(org);
+    expect(before).toMatchObject([{ secrets: 4, retiredAt: null }]);
+    const sealed = await own.sql('select sealed from key_service.provider_key_versions');
+    expect(await roll()).toMatchObject({
+      owners: 4,
+      resealed: 6,
+      removed: 4,
+      unreadable: [],
+      began: { owners: 4 },
+      batches: [1, 2, 1],
+    });
+    const after = await factsOf(org);
+    expect(after).toMatchObject([{ secrets: 4, retiredAt: null }]);
+    expect(after[0]?.id).not.toBe(before[0]?.id);
+    const resealed = await own.sql('select sealed from key_service.provider_key_versions');
+    expect(
+      resealed.filter((row) => sealed.some((old) => (old['sealed'] as Buffer).equals(row['sealed'] as Buffer))),
+    ).toEqual([]);
+    for (const { org: id, secret } of filled) expect(await own.vault(masterKey).reveal(id, 'openai')).toBe(secret);
+    for (const provider of ['anthropic', 'mistral', 'groq']) {
+      expect(await own.vault(masterKey).reveal(org, provider)).toBe(`not-a-real-${provider}`);
+    }
+  });
+
+  it('keeps the version, and the times that a list shows', async () => {
+    const org = newOrganization();
+    await vault.save(org, 'openai', newSecret());
+    const secret = newSecret();
+    await vault.save(org, 'openai', secret);
+    const rows = () => own.sql('select version, created_at, updated_at from key_service.provider_keys');
+    const before = await rows();
+    await roll();
+    expect(await rows()).toEqual(before);
+    expect(await own.vault(masterKey).save(org, 'openai', secret)).toMatchObject({ version: 2 });
+  });
+
+  it('does so for one organisation alone', async () => {
+    const [one, other] = await fillVault(vault, 2);
+    const before = await factsOf(other?.org ?? '');
+    const result = await roll({ organizationId: await rowIdOf(one?.org ?? '') });
+    expect(result).toMatchObject({ owners: 1, resealed: 1, removed: 1, batches: [1] });
+    expect(await factsOf(other?.org ?? '')).toEqual(before);
+  });
+
+  it('leaves a data key alone that was made since the time that is given, and finishes what is sealed with older ones', async () => {
+    const [one] = await fillVault(vault, 1);
+    const { began } = await roll();
+    const before = await factsOf(one?.org ?? '');
+    expect(await roll({ madeBefore: began?.madeBefore ?? new Date(0) })).toMatchObject({ resealed: 0, removed: 0 });
+    expect(await factsOf(one?.org ?? '')).toEqual(before);
+    expect(await roll()).toMatchObject({ resealed: 1, removed: 2 });
+  });
+
+  it('is safe twice at once', async () => {
+    const filled = await fillVault(vault, 6);
+    const madeBefore = new Date(Date.now() + 60_000);
+    const results = await Promise.all([roll(), roll(), roll({ madeBefore })]);
+    expect(results.flatMap(({ unreadable }) => unreadable)).toEqual([]);
+    await roll();
+    for (const { org, secret } of filled) {
+      expect(await own.vault(masterKey).reveal(org, 'openai')).toBe(secret);
+      expect(await factsOf(org)).toMatchObject([{ secrets: 1 }]);
+    }
+  });
+
+  it('reports a secret that does not open, by its row, does the rest, and keeps the data key that sealed it', async () => {
+    const org = newOrganization();
+    const secrets = new Map<string, string>();
+    for (let n = 0; n < 5; n += 1) secrets.set(`provider-${n}`, newSecret());
+    for (const [provider, secret] of secrets) await vault.save(org, provider, secret);
+    const [damaged] = await own.sql<{ id: string }>(
+      `update key_service.provider_key_versions set sealed = set_byte(sealed, 50, get_byte(sealed, 50) # 1)
+       where provider_key_id = (select id from key_service.provider_keys where provider = 'provider-2')
+       returning provider_key_id as id`,
+    );
+    const result = await roll({ organizationId: await rowIdOf(org) });
+    expect(result).toMatchObject({
+      resealed: 4,
+      removed: 0,
+      unreadable: [{ name: `provider_key_versions ${damaged?.id}/1`, reason: 'not_authentic' }],
+    });
+    expect((await factsOf(org)).map(({ secrets: held }) => held)).toEqual([1, 4]);
+    for (const [provider, secret] of secrets) {
+      if (provider !== 'provider-2') expect(await own.vault(masterKey).reveal(org, provider)).toBe(secret);
+    }
+    // Saving it again mends it, and the next roll cleans up.
+    await own.vault(masterKey).save(org, 'provider-2', newSecret());
+    expect(await roll({ organizationId: await rowIdOf(org) })).toMatchObject({
+      resealed: 5,
+      removed: 2,
+      unreadable: [],
+    });
+  });
+
+  it('reports every secret of a data key that does not open', async () => {
+    const [one] = await fillVault(vault, 1);
+    await own.sql(
+      `update key_service.data_keys set wrapped = set_byte(wrapped, 40, get_byte(wrapped, 40) # 1) where purpose = 'organization'`,
+    );
+    const { resealed, removed, unreadable } = await roll({ organizationId: await rowIdOf(one?.org ?? '') });
+    expect({ resealed, removed, reasons: unreadable.map(({ reason }) => reason) }).toEqual({
+      resealed: 0,
+      removed: 0,
+      reasons: ['not_authentic'],
+    });
+  });
+
+  it('holds up no save and no reveal, and leaves none of them with an old data key', async () => {
+    const filled = await fillVault(vault, 2);
+    const replicas = [own.vault(masterKey), own.vault(masterKey)];
+    let isRolling = true;
+    const saved = new Map<string, { secret: string; version: number }>();
+    const traffic = replicas.flatMap((replica, number) =>
+      filled.map(async ({ org, secret }) => {
+        while (isRolling) {
+          expect(await replica.reveal(org, 'openai')).toBe(secret);
+          const next = newSecret();
+          const { version } = await replica.save(org, `provider-${number}`, next);
+          const name = `${org} provider-${number}`;
+          expect(version).toBe((saved.get(name)?.version ?? 0) + 1);
+          saved.set(name, { secret: next, version });
+          expect(await replica.reveal(org, `provider-${number}`)).toBe(next);
+        }
+      }),
+    );
+    try {
+      for (let round = 0; round < 10; round += 1) expect((await roll()).unreadable).toEqual([]);
+    } finally {
+      isRolling = false;
+    }
+    await Promise.all(traffic);
+    // The last roll has left nothing behind, though replicas had seals of the data key before in memory.
+    const held = await Promise.all(filled.map(({ org }) => factsOf(org)));
+    for (const keys of held) expect(keys.filter(({ retiredAt }) => retiredAt !== null)).toEqual([]);
+    for (const [name, { secret }] of saved) {
+      const [org = '', provider = ''] = name.split(' ');
+      expect(await own.vault(masterKey).reveal(org, provider)).toBe(secret);
+    }
+    expect(saved.size).toBe(4);
+  });
+});

@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SEALED_COLUMNS, WRAPPED_COLUMN } from '../../src/cli/sealed-columns.ts';
+import { proveMasterKeys } from '../../src/data-keys/master-key-proof.ts';
+import { rollDataKeys } from '../../src/data-keys/roll-all.ts';
+import { rewrapDataKeys } from '../../src/data-keys/rotation.ts';
+import { Keyring } from '../../src/encryption/keyring.ts';
+import { sealedWith } from '../../src/encryption/sealed-secret.ts';
+import { createVaultDatabase, fillVault, newMasterKey, type VaultDatabase } from '../support/vault.ts';
+
+/** Bytes that nobody sealed, and why they are bytes. Whoever adds one says here that it needs no key. */
+const NOT_SEALED: Record<string, string> = {
+  'api_keys.key_hash': 'the SHA-256 of an API key',
+  'service_keys.key_hash': 'the SHA-256 of a service key',
+};
+
+let own: VaultDatabase;
+beforeAll(async () => {
+  own = await createVaultDatabase();
+});
+afterAll(() => own.close());
+
+const nameOf = ({ table, column }: { table: string; column: string }) => `${table}.${column}`;
+const covered = [WRAPPED_COLUMN, ...SEALED_COLUMNS].map(nameOf);
+
+async function bytesColumns(): Promise<string[]> {
+  const rows = await own.sql<{ table: string; column: string }>(
+    `select table_name as "table", column_name as "column" from information_schema.columns
+     where table_schema = 'key_service' and (data_type = 'bytea' or udt_name = '_bytea')`,
+  );
+  return rows.map(nameOf);
+}
+const unknownColumns = async () =>
+  (await bytesColumns()).filter((name) => !covered.includes(name) && NOT_SEALED[name] === undefined);
+
+describe('Every column of the schema that holds bytes', () => {
+  it('is wrapped anew by a rotation, sealed anew by a roll, or known to hold nothing that is sealed', async () => {
+    expect(await unknownColumns()).toEqual([]);
+  });
+
+  it('is there, of those that are said to be', async () => {
+    const columns = await bytesColumns();
+    for (const name of [...covered, ...Object.keys(NOT_SEALED)]) expect(columns).toContain(name);
+  });
+
+  it('is found when it is new', async () => {
+    await own.sql('create table key_service.newcomers (secret bytea, secrets bytea[])');
+    expect((await unknownColumns()).toSorted()).toEqual(['newcomers.secret', 'newcomers.secrets']);
+    await own.sql('drop table key_service.newcomers');
+  });
+});
+
+describe('After a rotation and a roll', () => {
+  it('no sealed column has a value of a data key from before, and no data key is wrapped by the master key from before', async () => {
+    const [before, after] = [newMasterKey(), newMasterKey()];
+    await proveMasterKeys(own.database, own.vault(before).dataKeys);
+    await fillVault(own.vault(before), 4);
+    const old = await own.sql<{ id: string }>('select id from key_service.data_keys');
+    const { database } = own;
+    const quietly = { onBegin: () => {}, onBatch: () => {} };
+    await rewrapDataKeys({ database, keyring: new Keyring(after, [before]), batchSize: 10, ...quietly });
+    const { dataKeys } = own.vault(after);
+    await rollDataKeys({ database, dataKeys, columns: SEALED_COLUMNS, batchSize: 10, ...quietly });
+    for (const { table, column } of SEALED_COLUMNS) {
+      const values = await own.sql<{ value: Buffer }>(`select "${column}" as value from key_service."${table}"`);
+      expect(values.length, `${table}.${column} has to be filled by this test`).toBeGreaterThan(0);
+      for (const { value } of values) expect(old.map(({ id }) => id)).not.toContain(sealedWith(value));
+    }
+    const { table } = WRAPPED_COLUMN;
+    const masterKeys = await own.sql(`select distinct master_key_id as id from key_service."${table}"`);
+    expect(masterKeys).toEqual([{ id: after.id }]);
+  });
+});
