@@ -40,7 +40,7 @@ export function providerKeyEndpoints(
       tag: 'Provider keys',
       summary: "List an organisation's provider keys, masked",
       description:
-        'A key that cannot be decrypted is listed too, as `unreadable`; one that only cannot be decrypted just now, fully masked.',
+        'A key that cannot be decrypted is listed too, as `unreadable`; as `unavailable`, when the master key cannot be reached just now.',
       authentication: service('provider-keys:read'),
       request: { query: z.object({ clerkOrgId }) },
       responses: {
@@ -52,7 +52,7 @@ export function providerKeyEndpoints(
                 provider: z.string(),
                 maskedKey,
                 version,
-                status: z.enum(['unchecked', 'unreadable']),
+                status: z.enum(['unchecked', 'unreadable', 'unavailable']),
                 createdAt: z.iso.datetime(),
                 updatedAt: z.iso.datetime(),
                 lastUsedAt: z.iso.datetime().nullable(),

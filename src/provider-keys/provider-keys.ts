@@ -15,8 +15,11 @@ import { FULLY_MASKED, maskSecret } from './masking.ts';
 import { destroySecret, findSealed, isLive, listSealed, lockRow, storeVersion } from './provider-key-store.ts';
 import { placeOf, SealedKey } from './sealed-key.ts';
 
-/** `unreadable`: it does not open. Nothing is known of the others until their providers are asked. */
-export type ProviderKeyStatus = 'unchecked' | 'unreadable';
+/**
+ * `unreadable`: it does not open. `unavailable`: it cannot be opened just now, because its master key cannot be reached.
+ * Nothing is known of the others until their providers are asked.
+ */
+export type ProviderKeyStatus = 'unchecked' | 'unreadable' | 'unavailable';
 
 export interface ListedProviderKey {
   provider: string;
@@ -129,9 +132,8 @@ export class ProviderKeys {
     const rows = await database.query((queries) => listSealed(queries, { clerkOrgId }), READ_LIMIT_MS);
     return Promise.all(
       rows.map(async (row) => {
-        const { secret, isReadable } = await this.#openForList(caller, new SealedKey(row));
+        const { secret, status } = await this.#openForList(caller, new SealedKey(row));
         const { provider, version, createdAt, updatedAt, lastUsedAt } = row;
-        const status: ProviderKeyStatus = isReadable ? 'unchecked' : 'unreadable';
         return {
           provider,
           maskedKey: secret === null ? FULLY_MASKED : maskSecret(secret),
@@ -248,13 +250,13 @@ export class ProviderKeys {
   }
 
   /** What cannot be opened just now is not unreadable for it. */
-  async #openForList(caller: Caller, sealed: SealedKey): Promise<{ secret: string | null; isReadable: boolean }> {
+  async #openForList(caller: Caller, sealed: SealedKey): Promise<{ secret: string | null; status: ProviderKeyStatus }> {
     try {
       const secret = await this.#tryOpen(caller, sealed);
-      return { secret, isReadable: secret !== null };
+      return { secret, status: secret === null ? 'unreadable' : 'unchecked' };
     } catch (error) {
       if (!(error instanceof ServiceError) || error.code !== 'encryption_unavailable') throw error;
-      return { secret: null, isReadable: true };
+      return { secret: null, status: 'unavailable' };
     }
   }
 
