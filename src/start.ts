@@ -59,8 +59,12 @@ export async function start(
   };
 
   try {
-    if ((await proveMasterKeys(service.database, service.dataKeys)) === 'unreachable') {
-      logger.error('the master key cannot be reached: what needs a data key is 503 until it can be');
+    const reason = await proveMasterKeys(service.database, service.dataKeys);
+    if (reason !== null) {
+      logger.error(
+        { reason },
+        'a master key cannot be reached: what needs one of its data keys is 503 until it can be',
+      );
     }
     await followChanges(service.changeFeed, servers.direct?.pooled === true, logger);
     if (metrics !== null && config.metrics !== null) await listen(metrics, config.metrics.port, config.metrics.host);

@@ -63,6 +63,14 @@ export async function findSystemKey(queries: Queries): Promise<WrappedDataKey | 
   return row;
 }
 
+/** One data key of each master key that wraps any. */
+export async function findOneOfEachMasterKey(queries: Queries): Promise<WrappedDataKey[]> {
+  return queries
+    .selectDistinctOn([dataKeys.masterKeyId], wrappedDataKeyColumns)
+    .from(dataKeys)
+    .orderBy(dataKeys.masterKeyId, dataKeys.id);
+}
+
 /** How many data keys each master key wraps. */
 export async function countByMasterKey(queries: Queries): Promise<{ masterKeyId: string; count: number }[]> {
   return queries

@@ -66,7 +66,7 @@ export class Health {
         return readSystemKey(queries);
       }, READINESS_LIMIT_MS);
       // A wrong one throws.
-      isMasterKeyAway = (await opensSystemKey(dataKeys, system)) !== 'proven';
+      isMasterKeyAway = (await opensSystemKey(dataKeys, system)) !== null;
       if (!isMasterKeyAway) checks.encryptionKey = 'ok';
       this.#tellChange(checks, undefined);
     } catch (error) {

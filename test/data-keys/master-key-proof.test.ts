@@ -42,10 +42,10 @@ describe('The proof at start', () => {
   it('takes a current master key that was never seen, where the accepted one opens what is there', async () => {
     const [before, after] = [newMasterKey(), newMasterKey()];
     await prove(before);
-    expect(await prove(after, [before])).toBe('proven');
+    expect(await prove(after, [before])).toBeNull();
     await fillVault(own.vault(after, [before]), 1);
     // A replica that is not deployed yet accepts the new one, and wraps with the old one.
-    expect(await prove(before, [after])).toBe('proven');
+    expect(await prove(before, [after])).toBeNull();
   });
 
   it('refuses both a current master key and accepted ones of which none opens one of the data keys', async () => {
@@ -54,7 +54,7 @@ describe('The proof at start', () => {
     await fillVault(own.vault(second, [first]), 1);
     await expect(prove(first, [third])).rejects.toThrow(`1 data key(s) need ${second.id}`);
     await expect(prove(third, [second])).rejects.toThrow(`1 data key(s) need ${first.id}`);
-    expect(await prove(third, [second, first])).toBe('proven');
+    expect(await prove(third, [second, first])).toBeNull();
   });
 
   it('refuses a database whose system data key is gone while others remain that it did not wrap', async () => {
@@ -63,7 +63,7 @@ describe('The proof at start', () => {
     await fillVault(own.vault(masterKey), 1);
     await own.sql("delete from key_service.data_keys where purpose = 'system'");
     await expect(prove(newMasterKey())).rejects.toThrow(masterKey.id);
-    expect(await prove(masterKey)).toBe('proven');
+    expect(await prove(masterKey)).toBeNull();
   });
 
   it('refuses a system data key that was altered', async () => {
@@ -77,7 +77,7 @@ describe('The proof at start', () => {
     const masterKey = new ScriptedMasterKey();
     await prove(masterKey);
     masterKey.before = () => Promise.reject(new MasterKeyUnavailable('ECONNREFUSED'));
-    expect(await prove(masterKey)).toBe('unreachable');
+    expect(await prove(masterKey)).toBe('ECONNREFUSED');
   });
 
   it('waits for a master key that takes a moment to be reached', async () => {
@@ -87,13 +87,42 @@ describe('The proof at start', () => {
     masterKey.before = async () => {
       if (performance.now() - asked < 900) throw new MasterKeyUnavailable('ECONNREFUSED');
     };
-    expect(await prove(masterKey)).toBe('proven');
+    expect(await prove(masterKey)).toBeNull();
   });
 
-  it('refuses a master key whose keeper refuses it', async () => {
+  const refusal = () => Promise.reject(new MasterKeyUnavailable('AccessDeniedException', { isRefusal: true }));
+
+  it('refuses a master key whose keeper refuses it, on an empty database too', async () => {
     const masterKey = new ScriptedMasterKey();
+    masterKey.before = refusal;
+    await expect(prove(masterKey)).rejects.toThrow(/refuses \(AccessDeniedException\)/);
+    masterKey.before = async () => {};
     await prove(masterKey);
-    masterKey.before = () => Promise.reject(new MasterKeyUnavailable('AccessDeniedException', { isRefusal: true }));
+    masterKey.before = refusal;
     await expect(prove(masterKey)).rejects.toThrow(MasterKeyMismatch);
+  });
+
+  it('refuses a current master key that may not wrap, though an accepted one opens what is there', async () => {
+    const before = newMasterKey();
+    await prove(before);
+    const after = new ScriptedMasterKey();
+    after.before = refusal;
+    await expect(prove(after, [before])).rejects.toThrow(MasterKeyMismatch);
+    expect(after.asked).toEqual([]);
+  });
+
+  it('refuses an accepted master key that may not open what it wrapped, though the current one opens the system data key', async () => {
+    const [current, accepted] = [newMasterKey(), new ScriptedMasterKey()];
+    await prove(current, [accepted]);
+    await fillVault(own.vault(accepted, [current]), 1);
+    accepted.before = refusal;
+    await expect(prove(current, [accepted])).rejects.toThrow(MasterKeyMismatch);
+  });
+
+  it('needs a master key that can be reached on an empty database, and says so', async () => {
+    const masterKey = new ScriptedMasterKey();
+    masterKey.before = () => Promise.reject(new MasterKeyUnavailable('ECONNREFUSED'));
+    await expect(prove(masterKey)).rejects.toThrow(/cannot be reached \(ECONNREFUSED\), and the database is empty/);
+    expect(await dataKeyRows()).toEqual([]);
   });
 });
