@@ -56,6 +56,19 @@ module.exports = {
       to: { path: '^src/(api-keys|provider-keys|providers|service-keys|health|data-keys|organizations|clerk)/' },
     },
     {
+      name: 'kms-keeps-master-keys-and-knows-nothing-else',
+      severity: 'error',
+      from: { path: '^src/kms/' },
+      to: { path: '^src/', pathNot: '^src/(kms|encryption)/' },
+    },
+    {
+      name: 'only-the-keyring-is-given-a-kms',
+      comment: 'Its SDK is loaded where it is used, and nowhere else.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(kms/|open-keyring\\.ts$)' },
+      to: { path: '^src/kms/' },
+    },
+    {
       name: 'the-command-line-stands-beside-compose',
       comment: 'It joins rooms for its own commands; no room knows it.',
       severity: 'error',

@@ -33,11 +33,8 @@ export interface DatabaseSecrets {
   directDatabaseUrl: string | null;
 }
 
-/** Where a master key is: 32 bytes that were given. */
-export interface MasterKeySource {
-  kind: 'bytes';
-  key: Buffer;
-}
+/** Where a master key is: 32 bytes that were given, or kept by AWS KMS. */
+export type MasterKeySource = { kind: 'bytes'; key: Buffer } | { kind: 'aws-kms'; keyArn: string };
 
 export interface EncryptionSecrets {
   /** Wraps data keys. */
@@ -125,23 +122,25 @@ const providerBaseUrls = z.string().transform((list, context) => {
 });
 
 const HEXADECIMAL_KEY = /^[0-9a-fA-F]{64}$/;
-const A_MASTER_KEY = '64 hexadecimal characters (32 bytes): make one with `openssl rand -hex 32`';
+/** Of a key itself: an alias can be led to another one. */
+const KMS_KEY = /^aws-kms:\/\/(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+)$/;
+const A_MASTER_KEY =
+  '64 hexadecimal characters (32 bytes): make one with `openssl rand -hex 32`; or aws-kms:// and the ARN of a key';
 
 /** @param text has been found to be one */
 function masterKeySource(text: string): MasterKeySource {
-  return { kind: 'bytes', key: Buffer.from(text, 'hex') };
+  const [, keyArn] = KMS_KEY.exec(text) ?? [];
+  return keyArn === undefined ? { kind: 'bytes', key: Buffer.from(text, 'hex') } : { kind: 'aws-kms', keyArn };
 }
 
-const masterKey = z.string().regex(HEXADECIMAL_KEY, `must be ${A_MASTER_KEY}`).transform(masterKeySource);
+const isMasterKey = (text: string) => HEXADECIMAL_KEY.test(text) || KMS_KEY.test(text);
+const masterKey = z.string().refine(isMasterKey, `must be ${A_MASTER_KEY}`).transform(masterKeySource);
 
 /** Separated by commas; white space around one, and a comma too many, are no part of any. */
 const masterKeys = z
   .string()
   .transform(listed)
-  .refine(
-    (keys) => keys.every((key) => HEXADECIMAL_KEY.test(key)),
-    `must be keys of ${A_MASTER_KEY}, with commas between`,
-  )
+  .refine((keys) => keys.every(isMasterKey), `must be keys of ${A_MASTER_KEY}, with commas between`)
   .transform((keys) => keys.map(masterKeySource));
 
 function listed(text: string): string[] {

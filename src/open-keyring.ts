@@ -8,5 +8,8 @@ export async function openKeyring({ encryptionKey, encryptionKeysAccepted }: Enc
 }
 
 async function openMasterKey(source: MasterKeySource): Promise<MasterKey> {
-  return masterKeyFromBytes(source.key);
+  if (source.kind === 'bytes') return masterKeyFromBytes(source.key);
+  // The SDK takes a while to load, which nobody without a key in KMS waits for.
+  const { kmsMasterKey } = await import('./kms/kms-master-key.ts');
+  return kmsMasterKey(source.keyArn);
 }

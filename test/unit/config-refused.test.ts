@@ -11,7 +11,20 @@ describe('an invalid variable', () => {
     ['NODE_ENV', ['staging', 'Production', 'prod']],
     ['KEY_SERVICE_DATABASE_URL', ['database', 'mysql://u:p@h/d', 'https://h/d', `${DATABASE_URL}?sslmode=yes`]],
     ['ENCRYPTION_KEY', ['abc', MASTER_KEY.slice(1), `${MASTER_KEY}0`, `g${MASTER_KEY.slice(1)}`, `0x${MASTER_KEY}`]],
-    ['ENCRYPTION_KEYS_ACCEPTED', ['abc', `${MASTER_KEY};${MASTER_KEY}`, `${MASTER_KEY},abc`, `${MASTER_KEY}0`]],
+    [
+      'ENCRYPTION_KEY',
+      [
+        'aws-kms://',
+        'arn:aws:kms:eu-central-1:000000000000:key/1',
+        'aws-kms://arn:aws:kms:eu-central-1:000000000000:alias/keys',
+        'aws-kms://arn:aws:s3:eu-central-1:000000000000:key/1',
+        'aws-kms://arn:aws:kms:eu-central-1:0000:key/1',
+      ],
+    ],
+    [
+      'ENCRYPTION_KEYS_ACCEPTED',
+      ['aws-kms://x', 'abc', `${MASTER_KEY};${MASTER_KEY}`, `${MASTER_KEY},abc`, `${MASTER_KEY}0`],
+    ],
     ['CLERK_API_URL', ['clerk', 'ftp://clerk.example', 'clerk.example']],
     ['SENTRY_DSN', ['sentry', 'file:///etc/passwd']],
     ['ERROR_DOCS_URL', ['errors', 'javascript:alert(1)']],

@@ -115,6 +115,17 @@ describe('a good configuration', () => {
     expect(upper.secrets.encryptionKey).toEqual({ kind: 'bytes', key: Buffer.from(MASTER_KEY, 'hex') });
   });
 
+  it('takes the ARN of a key in AWS KMS for a master key, beside others', () => {
+    const keyArn = 'arn:aws:kms:eu-central-1:000000000000:key/00000000-0000-4000-8000-000000000001';
+    const { secrets } = loadConfig({
+      ...PRODUCTION,
+      ENCRYPTION_KEY: `aws-kms://${keyArn}`,
+      ENCRYPTION_KEYS_ACCEPTED: `${MASTER_KEY},aws-kms://${keyArn.replace('aws:', 'aws-us-gov:').replace('key/', 'key/mrk-')}`,
+    });
+    expect(secrets.encryptionKey).toEqual({ kind: 'aws-kms', keyArn });
+    expect(secrets.encryptionKeysAccepted.map(({ kind }) => kind)).toEqual(['bytes', 'aws-kms']);
+  });
+
   it('takes any number of master keys that are accepted, the current one and the same ones again among them', () => {
     const acceptedOf = (value?: string) =>
       loadConfig({ ...PRODUCTION, ENCRYPTION_KEYS_ACCEPTED: value }).secrets.encryptionKeysAccepted;
@@ -182,7 +193,10 @@ describe('maintenanceSecrets', () => {
     expect(() => maintenanceSecrets({})).toThrow(/KEY_SERVICE_DATABASE_URL is missing[\s\S]*ENCRYPTION_KEY is missing/);
     const weak = { KEY_SERVICE_DATABASE_URL, ENCRYPTION_KEY: '00'.repeat(32) };
     expect(() => maintenanceSecrets(weak)).toThrow(/too weak for production/);
-    expect(maintenanceSecrets({ ...weak, NODE_ENV: 'development' }).encryptionKey.key).toEqual(Buffer.alloc(32));
+    expect(maintenanceSecrets({ ...weak, NODE_ENV: 'development' }).encryptionKey).toEqual({
+      kind: 'bytes',
+      key: Buffer.alloc(32),
+    });
   });
 });
 
