@@ -25,7 +25,7 @@ export interface ClerkStandIn {
   close(): Promise<void>;
 }
 
-/** Clerk's membership list on loopback, for the real SDK to talk to. */
+/** Clerk's organisations and membership lists on loopback, for the real SDK to talk to. */
 export async function startClerkStandIn(): Promise<ClerkStandIn> {
   const server = createServer(async (request, response) => {
     const { method = '', url = '' } = request;
@@ -34,6 +34,12 @@ export async function startClerkStandIn(): Promise<ClerkStandIn> {
     if (hang) return;
     await sleep(delayMs);
     if (status !== undefined) return answer(response, status, problem('scripted'));
+    const [, single] = /^\/v1\/organizations\/([^/?]+)$/.exec(url) ?? [];
+    if (single !== undefined) {
+      const id = decodeURIComponent(single);
+      if (standIn.members.has(id)) return answer(response, 200, organization(id));
+      return answer(response, 404, problem('resource_not_found'));
+    }
     const [, segment] = /^\/v1\/organizations\/([^/?]+)\/memberships(?:\?|$)/.exec(url) ?? [];
     const members = segment === undefined ? undefined : standIn.members.get(decodeURIComponent(segment));
     if (members === undefined) return answer(response, 404, problem('resource_not_found'));
@@ -65,6 +71,10 @@ function problem(code: string) {
   return { errors: [{ code, message: code, long_message: code }], clerk_trace_id: 'trace' };
 }
 
+function organization(id: string) {
+  return { object: 'organization', id, name: 'org', slug: 'org', created_at: 0, updated_at: 0 };
+}
+
 function membership(userId: string, index: number) {
   return {
     object: 'organization_membership',
@@ -75,7 +85,7 @@ function membership(userId: string, index: number) {
     private_metadata: {},
     created_at: 0,
     updated_at: 0,
-    organization: { object: 'organization', id: 'org', name: 'org', slug: 'org', created_at: 0, updated_at: 0 },
+    organization: organization('org'),
     public_user_data: {
       user_id: userId,
       first_name: null,

@@ -16,10 +16,11 @@ describe('cachedMembership', () => {
   const query = vi.fn<SoleMemberQuery>();
   let clock = 0;
   let lookup: MembershipLookup;
+  let refresh: (clerkOrgId: string) => void;
   beforeEach(() => {
     query.mockReset().mockResolvedValue('user_fake_1');
     clock = 5_000;
-    lookup = cachedMembership({ query, staleMaxMs: STALE_MAX_MS, now: () => clock });
+    ({ lookup, refresh } = cachedMembership({ query, staleMaxMs: STALE_MAX_MS, now: () => clock }));
   });
   const clerkFails = () => query.mockRejectedValue(new Error('Clerk is down'));
 
@@ -163,8 +164,62 @@ describe('cachedMembership', () => {
     expect(await lookup('org_a')).toEqual(fresh('user_fake_2'));
   });
 
+  describe('a change of members', () => {
+    it('is asked for at once, and until Clerk has answered the earlier answer is stale', async () => {
+      await lookup('org_a');
+      query.mockResolvedValue('user_fake_2');
+      refresh('org_a');
+      expect(await lookup('org_a')).toEqual(stale('user_fake_1'));
+      await settle();
+      expect(await lookup('org_a')).toEqual(fresh('user_fake_2'));
+      expect(query).toHaveBeenCalledTimes(2);
+    });
+
+    it('is not asked for when nothing is known of the organisation', async () => {
+      refresh('org_a');
+      await settle();
+      expect(query).not.toHaveBeenCalled();
+    });
+
+    it('is asked for again, once, when it comes while Clerk is being asked', async () => {
+      let answer = (_userId: string): void => {};
+      query.mockReturnValueOnce(new Promise((resolve) => (answer = resolve)));
+      const first = lookup('org_a');
+      query.mockResolvedValue('user_fake_2');
+      refresh('org_a');
+      refresh('org_a');
+      answer('user_fake_1');
+      expect(await first).toEqual(stale('user_fake_1'));
+      await settle();
+      expect(await lookup('org_a')).toEqual(fresh('user_fake_2'));
+      expect(query).toHaveBeenCalledTimes(2);
+    });
+
+    it('is asked for though Clerk has failed just before', async () => {
+      clerkFails();
+      await lookup('org_a');
+      query.mockReset().mockResolvedValue('user_fake_2');
+      refresh('org_a');
+      await settle();
+      expect(await lookup('org_a')).toEqual(fresh('user_fake_2'));
+    });
+
+    it('leaves the earlier answer stale when Clerk fails, and it is asked for again ten seconds later', async () => {
+      await lookup('org_a');
+      clerkFails();
+      refresh('org_a');
+      await settle();
+      expect(await lookup('org_a')).toEqual(stale('user_fake_1'));
+      query.mockReset().mockResolvedValue('user_fake_2');
+      clock += 10 * SECOND;
+      expect(await lookup('org_a')).toEqual(stale('user_fake_1'));
+      await settle();
+      expect(await lookup('org_a')).toEqual(fresh('user_fake_2'));
+    });
+  });
+
   it('may keep answers for less than it would call them fresh', async () => {
-    lookup = cachedMembership({ query, staleMaxMs: SECOND, now: () => clock });
+    ({ lookup } = cachedMembership({ query, staleMaxMs: SECOND, now: () => clock }));
     await lookup('org_a');
     clock += SECOND;
     clerkFails();
