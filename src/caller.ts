@@ -36,13 +36,19 @@ export interface ApiKeyCaller extends Origin {
   organizationId: string;
 }
 
+/** The service itself at work that no caller asked for; `name` says which work. */
+export interface OperatingCaller extends Origin {
+  kind: 'system';
+  name: string;
+}
+
 /**
  * Who acts. The first argument of every use case, so that authorising and recording can never be forgotten by the one
  * who writes an endpoint.
  */
-export type Caller = ServiceCaller | ApiKeyCaller;
+export type Caller = ServiceCaller | ApiKeyCaller | OperatingCaller;
 
 /** The name under which a caller appears in logs; never a secret. */
 export function callerName(caller: Caller): string {
-  return caller.kind === 'service' ? `service:${caller.name}` : `api-key:${caller.apiKeyId}`;
+  return caller.kind === 'apiKey' ? `api-key:${caller.apiKeyId}` : `${caller.kind}:${caller.name}`;
 }

@@ -2,7 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import type { Origin } from '../caller.ts';
 
 /** The headers by which a caller may say who it is. */
-export type CredentialHeader = 'authorization' | 'x-service-key' | 'x-api-key';
+export type CredentialHeader =
+  | 'authorization'
+  | 'x-service-key'
+  | 'x-api-key'
+  | 'svix-id'
+  | 'svix-timestamp'
+  | 'svix-signature';
 
 /** What a request shows of its sender, before anyone has judged it. */
 export interface Credentials {

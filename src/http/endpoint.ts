@@ -5,14 +5,14 @@ import type { PreparedJson } from '../prepared-json.ts';
 import type { Credentials } from './credentials.ts';
 
 /** The parts of a request, as its endpoint's schemas made them. */
-export type RawInput = Partial<Record<'params' | 'query' | 'body', unknown>>;
+export type RawInput = Partial<Record<'params' | 'query' | 'body' | 'rawBody', unknown>>;
 
 /**
  * How an endpoint knows its caller, and what that caller has to be allowed. `security` names the scheme in the OpenAPI
  * document; null is a public endpoint, whose caller is nobody.
  */
 export interface Authentication<C extends Caller | null> {
-  security: 'apiKey' | 'serviceKey' | null;
+  security: 'apiKey' | 'serviceKey' | 'webhookSignature' | null;
   /** For the documentation: the permission of a service key, or the scope of an API key, that is asked for. */
   needs: string | null;
   /** The codes that it may throw, for the documentation. */
@@ -36,6 +36,8 @@ export interface RequestSchemas {
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: z.ZodType;
+  /** In the place of `body`, for what is signed: the bytes as they came, JSON that nobody has read. The schema is for the reference. */
+  rawBody?: z.ZodType;
 }
 
 export type ResponseSchemas = Record<number, { description: string; schema: z.ZodType; etag?: boolean }>;
@@ -48,6 +50,7 @@ export interface Input<R extends RequestSchemas> {
   params: Parsed<R, 'params'>;
   query: Parsed<R, 'query'>;
   body: Parsed<R, 'body'>;
+  rawBody: R['rawBody'] extends z.ZodType ? Buffer : undefined;
 }
 
 /** One of the declared answers: its status, and a body that fits that status's schema, or its text made beforehand. */

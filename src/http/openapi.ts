@@ -30,6 +30,12 @@ export function openApiDocument(endpoints: readonly Endpoint[]): object {
       "The key of one of the platform's own services. Also accepted in `X-API-Key` or `Authorization: Bearer`. " +
       '`x-permission` names what each operation needs of it.',
   });
+  registry.registerComponent('securitySchemes', 'webhookSignature', {
+    type: 'apiKey',
+    in: 'header',
+    name: 'svix-signature',
+    description: 'A signature of id, timestamp and body (Standard Webhooks), beside `svix-id` and `svix-timestamp`.',
+  });
   const problem = problemSchema.meta({ id: 'Problem' });
   for (const endpoint of endpoints) registry.registerPath(pathOf(endpoint, problem));
   return new OpenApiGeneratorV31(registry.definitions).generateDocument({
@@ -53,14 +59,7 @@ function pathOf(endpoint: Endpoint, problem: z.ZodType): RouteConfig {
     request: {
       ...(request.params === undefined ? {} : { params: request.params }),
       ...(request.query === undefined ? {} : { query: request.query }),
-      ...(request.body === undefined
-        ? {}
-        : {
-            body: {
-              required: !request.body.safeParse(undefined).success,
-              content: { 'application/json': { schema: request.body } },
-            },
-          }),
+      ...bodyOf(request),
     },
     responses: { ...answersOf(endpoint), ...problemsOf(endpoint, problem) },
   };
@@ -84,6 +83,13 @@ function requirement({ security, needs }: Requirement): string | undefined {
 function needsOf({ security, needs }: Requirement): Record<`x-${string}`, string> {
   if (needs === null) return {};
   return security === 'apiKey' ? { 'x-scope': needs } : { 'x-permission': needs };
+}
+
+function bodyOf({ body, rawBody }: Endpoint['request']): Pick<NonNullable<RouteConfig['request']>, 'body'> {
+  const schema = body ?? rawBody;
+  if (schema === undefined) return {};
+  const required = !schema.safeParse(undefined).success;
+  return { body: { required, content: { 'application/json': { schema } } } };
 }
 
 function answersOf({ responses }: Endpoint): RouteConfig['responses'] {
@@ -127,7 +133,8 @@ function groupByStatus(codes: readonly ErrorCode[]): Map<number, ErrorCode[]> {
 function implied({ request, authentication }: Endpoint): ErrorCode[] {
   const codes: ErrorCode[] = [];
   if (request.params || request.query || request.body) codes.push('invalid_request');
-  if (request.body) codes.push('malformed_json', 'payload_too_large', 'unsupported_media_type');
+  if (request.body) codes.push('malformed_json');
+  if (request.body || request.rawBody) codes.push('payload_too_large', 'unsupported_media_type');
   if (authentication.security !== null) codes.push('database_unavailable', 'overloaded');
   return codes;
 }

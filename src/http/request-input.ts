@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import express, { type Request, type Response } from 'express';
+import express, { type Request, type RequestHandler, type Response } from 'express';
 import type { z } from 'zod';
 import { type InvalidField, ServiceError } from '../errors.ts';
 import { timesSent } from './credentials.ts';
@@ -20,16 +20,26 @@ const parseJson = express.json({
   },
 });
 
+/** Nothing is decoded: a signature is about the bytes. */
+const readBytes = express.raw({ limit: BODY_LIMIT_BYTES, type: 'application/json', inflate: false });
+
 /** Reads the parts of a request that its endpoint describes. @throws ServiceError for anything that does not fit */
 export type InputReader = (request: Request, response: Response) => RawInput | Promise<RawInput>;
 
 /** What depends on the endpoint alone is done here, once. */
 export function inputReader(schemas: RequestSchemas): InputReader {
-  const { params, query, body } = schemas;
+  const { params, query, body, rawBody } = schemas;
+  if (rawBody !== undefined) {
+    return async (request, response) => {
+      refuseRepeatedContentType(request);
+      const bytes = await readBody(readBytes, request, response);
+      return { ...parse(schemas, request, undefined), rawBody: bytes ?? Buffer.alloc(0) };
+    };
+  }
   if (body !== undefined) {
     return async (request, response) => {
       refuseRepeatedContentType(request);
-      return parse(schemas, request, await readBody(request, response));
+      return parse(schemas, request, await readBody(parseJson, request, response));
     };
   }
   const parameters = Object.keys(query?.shape ?? {});
@@ -91,13 +101,13 @@ export function invalidRequest(fields: readonly InvalidField[]): ServiceError {
   return new ServiceError('invalid_request', `${subject} ${first.detail}${more}.`, { fields });
 }
 
-async function readBody(request: Request, response: Response): Promise<unknown> {
+async function readBody(read: RequestHandler, request: Request, response: Response): Promise<unknown> {
   const hasBody =
     request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
   if (!hasBody) return undefined;
   if (!request.is('application/json')) throw unsupported();
   await new Promise<void>((resolve, reject) => {
-    parseJson(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(bodyError(error))));
+    read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(bodyError(error))));
   });
   return request.body;
 }
