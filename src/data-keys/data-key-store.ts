@@ -58,6 +58,15 @@ export async function holdCurrent(queries: Queries, id: string): Promise<Wrapped
   return row;
 }
 
+/** Those of these data keys that there still are. */
+export async function listExisting(queries: Queries, ids: readonly string[]): Promise<string[]> {
+  const rows = await queries
+    .select({ id: dataKeys.id })
+    .from(dataKeys)
+    .where(sql`${dataKeys.id} = any(${sql.param([...ids])}::uuid[])`);
+  return rows.map(({ id }) => id);
+}
+
 export async function findSystemKey(queries: Queries): Promise<WrappedDataKey | undefined> {
   const [row] = await queries.select(wrappedDataKeyColumns).from(dataKeys).where(currentOf(null));
   return row;

@@ -8,7 +8,15 @@ import { DecryptionError } from '../encryption/decryption-error.ts';
 import type { Keyring } from '../encryption/keyring.ts';
 import type { DataKeyIdentity } from '../encryption/master-key.ts';
 import type { DataKey } from '../encryption/sealed-secret.ts';
-import { holdCurrent, insertUnlessPresent, type OwnerId, retire, retireSpent, takeSeals } from './data-key-store.ts';
+import {
+  holdCurrent,
+  insertUnlessPresent,
+  listExisting,
+  type OwnerId,
+  retire,
+  retireSpent,
+  takeSeals,
+} from './data-key-store.ts';
 import { answerWithin, OpenedDataKeys, type OpenedDataKeysOptions, WAITING_LIMIT_MS } from './opened-data-keys.ts';
 import { SealBlocks } from './seal-blocks.ts';
 import { isUnchanged, type WrappedDataKey } from './wrapped-data-key.ts';
@@ -111,6 +119,21 @@ export class DataKeys {
     const { current } = this.keyring;
     const wrapped = await answerWithin(waitingLimitMs, current.wrap(identity, randomBytes(KEY_BYTES)));
     return { ...identity, masterKeyId: current.id, wrapped };
+  }
+
+  /** A data key was destroyed: no memory holds it any longer than it takes to learn of that. */
+  forget(id: string): void {
+    this.#opened.forget(id);
+  }
+
+  /** The same for all that were destroyed while nothing could be learnt. @throws ServiceError `database_unavailable` */
+  async forgetRemoved(): Promise<void> {
+    const held = this.#opened.ids;
+    if (held.length === 0) return;
+    const there = new Set(await this.#database.query((queries) => listExisting(queries, held)));
+    for (const id of held) {
+      if (!there.has(id)) this.forget(id);
+    }
   }
 
   async #takeSeals(owner: OwnerId): Promise<void> {

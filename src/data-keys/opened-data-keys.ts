@@ -17,6 +17,8 @@ const MOST_OPENED = 20_000;
  */
 const REFRESHED_AFTER = 0.5;
 const REFRESH_PAUSE_MS = 15_000;
+/** Ids of data keys that are no more, for openings that were under way; they take moments. */
+const MOST_REMOVED = 10_000;
 /** How long a request waits for the master key. An opening goes on, and the next request finds it done. */
 export const WAITING_LIMIT_MS = 400;
 
@@ -37,6 +39,7 @@ interface Opened {
 export class OpenedDataKeys {
   readonly #keyring: Keyring;
   readonly #opened: LRUCache<string, Opened>;
+  readonly #removed = new LRUCache<string, true>({ max: MOST_REMOVED });
   readonly #flights = new SingleFlight<DataKey>();
   readonly #refreshAfterMs: number;
   readonly #waitingLimitMs: number;
@@ -72,8 +75,18 @@ export class OpenedDataKeys {
   remember(wrapped: WrappedDataKey, key: Buffer): DataKey {
     const dataKey = { id: wrapped.id, key };
     const refreshAt = performance.now() + this.#refreshAfterMs;
-    this.#opened.set(wrapped.id, { from: apart(wrapped), dataKey, refreshAt });
+    if (!this.#removed.has(wrapped.id)) this.#opened.set(wrapped.id, { from: apart(wrapped), dataKey, refreshAt });
     return dataKey;
+  }
+
+  /** One that is no more is let go of, and not kept again by an opening that is under way. Ids are never used twice. */
+  forget(id: string): void {
+    this.#removed.set(id, true);
+    this.#opened.delete(id);
+  }
+
+  get ids(): string[] {
+    return [...this.#opened.keys()];
   }
 
   /** One at a time for each data key, however many ask for it. */

@@ -1,6 +1,6 @@
 import { and, asc, eq, gt, inArray, isNotNull, lt, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { dataKeys } from '../database/schema.ts';
+import { dataKeys, organizations } from '../database/schema.ts';
 import { currentOf, type OwnerId, ownedBy } from './data-key-store.ts';
 import { type WrappedDataKey, wrappedDataKeyColumns } from './wrapped-data-key.ts';
 
@@ -42,7 +42,7 @@ export async function hasCurrentMadeBefore(queries: Queries, owner: OwnerId, ins
 /**
  * Puts a new data key in the place of the current one, in a transaction, unless that was made since. It waits for the
  * transactions that store what the old one sealed, and whoever wants to store such a thing after it learns that it is
- * retired.
+ * retired. An organisation's row comes before its data keys, as it does where the organisation ends.
  */
 export async function replaceCurrent(
   queries: Queries,
@@ -50,6 +50,13 @@ export async function replaceCurrent(
   madeBefore: Date,
   fresh: WrappedDataKey,
 ): Promise<void> {
+  if (owner !== null) {
+    await queries
+      .select({ id: organizations.id })
+      .from(organizations)
+      .where(eq(organizations.id, owner))
+      .for('key share');
+  }
   const [old] = await queries
     .select({ id: dataKeys.id })
     .from(dataKeys)

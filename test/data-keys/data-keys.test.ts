@@ -53,6 +53,18 @@ describe('A data key', () => {
     ]);
   });
 
+  it('that was destroyed while nothing could be learnt is forgotten when it can be', async () => {
+    const dataKeys = replica();
+    const [gone, kept] = [await organization(), await organization()];
+    const destroyed = await dataKeys.forSealing(gone);
+    const { stored } = await dataKeys.forSealing(kept);
+    await own.sql('delete from key_service.data_keys where id = $1', [destroyed.id]);
+    expect(dataKeys.unwrap(destroyed.stored)).not.toBeInstanceOf(Promise);
+    await dataKeys.forgetRemoved();
+    expect(dataKeys.unwrap(destroyed.stored)).toBeInstanceOf(Promise);
+    expect(dataKeys.unwrap(stored)).not.toBeInstanceOf(Promise);
+  });
+
   it('is never handed out beyond its limit, however many replicas seal at once', async () => {
     const org = await organization();
     const replicas = Array.from({ length: 3 }, () => replica({ maxSeals: 10, sealsAtOnce: 3 }));

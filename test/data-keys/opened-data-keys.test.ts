@@ -70,6 +70,23 @@ describe('An opened data key', () => {
     expect(opened.open(wrapped)).toBeInstanceOf(Promise);
   });
 
+  it('is let go of when it is no more, and not kept again by an opening that was under way', async () => {
+    const { masterKey, opened, wrapped, wrap } = await keeper();
+    const other = await wrap();
+    await Promise.all([opened.open(wrapped), opened.open(other)]);
+    opened.forget(wrapped.id);
+    expect(opened.ids).toEqual([other.id]);
+    let answer = (): void => {};
+    const third = await wrap();
+    masterKey.before = () => new Promise<void>((resolve) => (answer = resolve));
+    const underWay = opened.open(third);
+    await expect.poll(() => masterKey.asked).toContain(third.id);
+    opened.forget(third.id);
+    answer();
+    await underWay;
+    expect(opened.ids).toEqual([other.id]);
+  });
+
   it('gives way to others where there are more than there is room for', async () => {
     const { opened, wrap, wrapped } = await keeper({ most: 2 });
     for (const row of [wrapped, await wrap(), await wrap()]) await opened.open(row);

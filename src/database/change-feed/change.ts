@@ -4,10 +4,15 @@ export const CHANGES_CHANNEL = 'key_service_changes';
 /** A key of a customer's, or of one of the platform's services. */
 type KeyOf = 'api-key' | 'service-key';
 
-/** Something that changed what a validation or a reveal would answer, or who may ask for one. */
+/**
+ * Something that changed what a validation or a reveal would answer, or who may ask for one, or that no memory may hold any
+ * longer.
+ */
 export type Change =
   | { kind: `${KeyOf}-${'created' | 'changed' | 'revoked'}`; keyHash: string }
   | { kind: 'organization-changed'; organizationId: string }
+  | { kind: 'data-key-removed'; dataKeyId: string }
+  | { kind: 'membership-changed'; clerkOrgId: string }
   | { kind: 'everything-changed' };
 
 /** The SHA-256 of a key as memory knows it: a character for each byte, half the size of its hexadecimal form. */
@@ -16,6 +21,9 @@ export function keyHashOf(sha256: Buffer): string {
 }
 
 const KEY = /^(api-key|service-key) (created|changed|revoked) ([A-Za-z0-9+/]{43}=)$/;
+const MEMBERSHIP_CHANGED = 'membership changed ';
+const MEMBERSHIP = new RegExp(`^${MEMBERSHIP_CHANGED}(\\S{1,255})$`);
+const DATA_KEY = /^data-key removed ([0-9a-f-]{36})$/;
 const ORGANIZATION = /^organization changed ([0-9a-f-]{36})$/;
 
 /** Reads a notification. One that is not understood, a later version's perhaps, may mean anything: everything changed. */
@@ -27,10 +35,19 @@ export function parseChange(payload: string): Change {
       keyHash: keyHashOf(Buffer.from(hash, 'base64')),
     };
   }
+  const [, dataKeyId] = DATA_KEY.exec(payload) ?? [];
+  if (dataKeyId !== undefined) return { kind: 'data-key-removed', dataKeyId };
+  const [, clerkOrgId] = MEMBERSHIP.exec(payload) ?? [];
+  if (clerkOrgId !== undefined) return { kind: 'membership-changed', clerkOrgId };
   const [, organizationId] = ORGANIZATION.exec(payload) ?? [];
   return organizationId === undefined
     ? { kind: 'everything-changed' }
     : { kind: 'organization-changed', organizationId };
+}
+
+/** The one change that no trigger sees, because it is one at Clerk. */
+export function membershipChange(clerkOrgId: string): string {
+  return MEMBERSHIP_CHANGED + clerkOrgId;
 }
 
 /** The name by which memory knows what changed; null when that is everything. */
@@ -38,6 +55,10 @@ export function subjectOf(change: Change): string | null {
   switch (change.kind) {
     case 'organization-changed':
       return change.organizationId;
+    case 'data-key-removed':
+      return change.dataKeyId;
+    case 'membership-changed':
+      return change.clerkOrgId;
     case 'everything-changed':
       return null;
     default:

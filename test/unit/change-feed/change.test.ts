@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { keyHashOf, parseChange, subjectOf } from '../../../src/database/change-feed/change.ts';
+import { keyHashOf, membershipChange, parseChange, subjectOf } from '../../../src/database/change-feed/change.ts';
 import { hashKeyText } from '../../../src/key-format.ts';
 
 const HASH = createHash('sha256').update('somebody').digest();
@@ -36,6 +36,18 @@ describe('a change, as it is announced', () => {
     expect(subjectOf(change)).toBe(ORGANIZATION);
   });
 
+  it('is of a data key that is gone, known by its id', () => {
+    const change = parseChange(`data-key removed ${ORGANIZATION}`);
+    expect(change).toEqual({ kind: 'data-key-removed', dataKeyId: ORGANIZATION });
+    expect(subjectOf(change)).toBe(ORGANIZATION);
+  });
+
+  it('is of the members of an organisation, known by its id at Clerk', () => {
+    const change = parseChange(membershipChange('org_fake-1'));
+    expect(change).toEqual({ kind: 'membership-changed', clerkOrgId: 'org_fake-1' });
+    expect(subjectOf(change)).toBe('org_fake-1');
+  });
+
   it('is of everything', () => {
     const change = parseChange('everything changed');
     expect(change).toEqual({ kind: 'everything-changed' });
@@ -57,6 +69,10 @@ describe('a change, as it is announced', () => {
     `api-key revoked ${NAME} ${NAME}`,
     `api-key revoked ${HASH.toString('hex')}`,
     'api-key revoked \u0000',
+    'data-key removed',
+    'data-key removed org_fake',
+    'membership changed ',
+    'membership changed two words',
     'organization changed',
     'organization changed ',
     `organization removed ${ORGANIZATION}`,
