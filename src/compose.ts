@@ -5,6 +5,8 @@ import { apiKeyEndpoints } from './api-keys/endpoints.ts';
 import { KeyValidation } from './api-keys/validation.ts';
 import { validationEndpoint } from './api-keys/validation-endpoint.ts';
 import { connectClerk } from './clerk/clerk.ts';
+import { webhookEndpoints } from './clerk/endpoints.ts';
+import { composeOrganizations } from './compose-organizations.ts';
 import type { Config, Secrets } from './config.ts';
 import { DataKeys } from './data-keys/data-keys.ts';
 import { ChangeFeed, noChangeFeed } from './database/change-feed/change-feed.ts';
@@ -24,6 +26,8 @@ import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
 import { RequestLog } from './observability/request-log.ts';
 import { requestReporter } from './observability/request-reporter.ts';
+import type { EndingSweep } from './organizations/ending-sweep.ts';
+import { organizationEndpoints } from './organizations/endpoints.ts';
 import { providerKeyEndpoints } from './provider-keys/endpoints.ts';
 import { ProviderKeys } from './provider-keys/provider-keys.ts';
 import { providerEndpoints } from './providers/endpoints.ts';
@@ -56,6 +60,7 @@ export interface KeyService {
   providerChecker: ProviderChecker;
   metrics: Metrics;
   lastUsed: readonly LastUsed[];
+  endingSweep: EndingSweep;
   drain: Drain;
   /** Stops what runs in the background. */
   close: () => void;
@@ -111,7 +116,14 @@ export function compose({
     keyring,
     onDamaged: (dataKeyId) => logger.error({ dataKeyId }, 'a data key does not open and was retired; it was altered'),
   });
+  changes.subscribe((change) => {
+    if (change.kind === 'data-key-removed') dataKeys.forget(change.dataKeyId);
+    // One that fails comes again with the connection whose loss it was about.
+    if (change.kind === 'everything-changed') dataKeys.forgetRemoved().catch(() => {});
+  });
   const clerk = connectClerk({ ...config.clerk, secretKey: secrets.clerkSecretKey, logger, metrics });
+
+  const { endings, endingSweep, onClerkEvent } = composeOrganizations({ config, database, changes, clerk, logger });
 
   const keepLastUsed = (write: WriteLastUsed) =>
     new LastUsed(write, (error) =>
@@ -195,6 +207,10 @@ export function compose({
       ...providerKeyEndpoints(providerKeys, service, client),
       ...providerEndpoints(service),
       ...serviceKeyEndpoints(serviceKeys, service),
+      ...organizationEndpoints(endings, service),
+      ...(secrets.clerkWebhookSigningSecret === null
+        ? []
+        : webhookEndpoints(secrets.clerkWebhookSigningSecret, onClerkEvent)),
     ],
     checkResponses: config.environment !== 'production',
     docsEnabled: config.docsEnabled,
@@ -221,6 +237,7 @@ export function compose({
     providerChecker: checker,
     metrics,
     lastUsed: [apiKeyUses, providerKeyUses, serviceKeyUses],
+    endingSweep,
     drain,
     close: clerk.close,
   };

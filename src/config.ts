@@ -24,6 +24,7 @@ export interface Config {
   clerk: { apiUrl: string | null; timeoutMs: number; staleMaxMs: number };
   /** Where providers are asked about keys, instead of at their own addresses. */
   providerBaseUrls: readonly ProviderBaseUrl[];
+  organizations: { graceDays: number; sweepMs: number };
   usageFlushMs: number;
 }
 
@@ -51,6 +52,8 @@ export interface Secrets extends MaintenanceSecrets {
   /** The service keys that are accepted, the current one first. */
   serviceKeys: readonly string[];
   clerkSecretKey: string | null;
+  /** null: Clerk sends no webhooks here. */
+  clerkWebhookSigningSecret: string | null;
   sentryDsn: string | null;
 }
 
@@ -76,6 +79,9 @@ const LARGEST_CACHE_BYTES = 64 * 1024 * MEBIBYTE;
 /** setTimeout's own limit (2^31 - 1 ms); anything longer would fire at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 const MOST_WORKERS = 256;
+const LONGEST_GRACE_DAYS = 3_650;
+/** "whsec_" and base64 of at least 16 bytes, as Clerk's dashboard shows it. */
+const WEBHOOK_SECRET = /^whsec_(?=.{22})(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 const milliseconds = () => whole(1, LONGEST_TIMER_MS);
 /** 0 lets the system choose, for tests. */
@@ -159,6 +165,10 @@ const variables = z.object({
   KEY_SERVICE_API_KEY: headerValue,
   KEY_SERVICE_API_KEY_PREVIOUS: headerValue.optional(),
   CLERK_SECRET_KEY: headerValue.optional(),
+  CLERK_WEBHOOK_SIGNING_SECRET: z
+    .string()
+    .regex(WEBHOOK_SECRET, 'must be a signing secret, as Clerk shows it for the endpoint: whsec_ and base64')
+    .optional(),
   CLERK_API_URL: url(['https:', 'http:']).optional(),
   CLERK_TIMEOUT_MS: milliseconds().prefault('800'),
   CLERK_STALE_MAX_MS: milliseconds().prefault('3600000'),
@@ -182,6 +192,8 @@ const variables = z.object({
   CACHE_LEASE_MS: whole(SHORTEST_LEASE_MS, LONGEST_LEASE_MS).prefault('2000'),
   CACHE_MAX_BYTES: whole(SMALLEST_CACHE_BYTES, LARGEST_CACHE_BYTES).prefault(String(128 * MEBIBYTE)),
   KEY_SERVICE_WORKERS: workers().prefault('1'),
+  ORGANIZATION_GRACE_DAYS: whole(0, LONGEST_GRACE_DAYS).prefault('7'),
+  ORGANIZATION_SWEEP_MS: milliseconds().prefault('60000'),
   USAGE_FLUSH_MS: milliseconds().prefault('5000'),
   PROVIDER_BASE_URLS: providerBaseUrls.optional(),
   PROVIDER_CHECKS_ALLOW_LOOPBACK: oneOf('true', 'false').default('false'),
@@ -239,6 +251,7 @@ function toConfig(v: Variables): Config {
     workers: v.KEY_SERVICE_WORKERS,
     clerk: { apiUrl: v.CLERK_API_URL ?? null, timeoutMs: v.CLERK_TIMEOUT_MS, staleMaxMs: v.CLERK_STALE_MAX_MS },
     providerBaseUrls: v.PROVIDER_BASE_URLS ?? [],
+    organizations: { graceDays: v.ORGANIZATION_GRACE_DAYS, sweepMs: v.ORGANIZATION_SWEEP_MS },
     usageFlushMs: v.USAGE_FLUSH_MS,
   };
 }
@@ -260,6 +273,7 @@ function toSecrets(v: Variables): Secrets {
     ...toEncryptionSecrets(v),
     serviceKeys: [v.KEY_SERVICE_API_KEY, v.KEY_SERVICE_API_KEY_PREVIOUS].filter((key) => key !== undefined),
     clerkSecretKey: v.CLERK_SECRET_KEY ?? null,
+    clerkWebhookSigningSecret: v.CLERK_WEBHOOK_SIGNING_SECRET ?? null,
     sentryDsn: v.SENTRY_DSN ?? null,
   };
 }

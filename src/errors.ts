@@ -5,6 +5,7 @@
 export const ERROR_CODES = [
   'invalid_request',
   'malformed_json',
+  'webhook_signature_invalid',
   'service_key_missing',
   'service_key_invalid',
   'api_key_missing',
@@ -20,6 +21,7 @@ export const ERROR_CODES = [
   'provider_key_not_found',
   'method_not_allowed',
   'request_timeout',
+  'organization_deleted',
   'payload_too_large',
   'unsupported_media_type',
   'headers_too_large',

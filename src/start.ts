@@ -51,6 +51,7 @@ export async function start(
   const metrics = config.metrics === null ? null : metricsServer(service.metrics.registry);
   const letGo = async () => {
     service.close();
+    service.endingSweep.stop();
     service.changeFeed?.stop();
     metrics?.close();
     await Promise.all(service.lastUsed.map((uses) => uses.stop(FLUSH_LIMIT_MS)));
@@ -74,6 +75,7 @@ export async function start(
     throw error;
   }
   for (const uses of service.lastUsed) uses.start(config.usageFlushMs);
+  service.endingSweep.start(config.organizations.sweepMs);
 
   return {
     port: portOf(service.server),

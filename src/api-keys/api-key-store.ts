@@ -63,7 +63,10 @@ export function prepareFindForValidation(database: Database): (keyHashes: Buffer
         scopes: apiKeys.scopes,
         metadata: apiKeys.metadata,
         expiresAt: apiKeys.expiresAt,
-        revokedAt: apiKeys.revokedAt,
+        // The end of an organisation revokes its keys, however many they are and whatever their rows say yet.
+        revokedAt: sql<Date | null>`coalesce(${apiKeys.revokedAt}, ${organizations.endedAt})`.mapWith(
+          apiKeys.revokedAt,
+        ),
       })
       .from(apiKeys)
       .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))

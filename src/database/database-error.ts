@@ -21,6 +21,9 @@ const PASSING_CODES = new Set([
   '55P03', // lock not available
 ]);
 
+/** Raised by the triggers of migrations/…_organizations_end.sql: nothing is stored for an organisation that has ended. */
+const ORGANIZATION_ENDED = 'KS001';
+
 /** A connection could not be had, or a trip took too long. Never leaves this folder. */
 export class ConnectionTrouble extends Error {
   override readonly name = 'ConnectionTrouble';
@@ -33,6 +36,7 @@ export class ConnectionTrouble extends Error {
 export function databaseError(error: unknown): unknown {
   const sqlState = sqlStateOf(error);
   if (sqlState === null && !isConnectionTrouble(error)) return error;
+  if (sqlState === ORGANIZATION_ENDED) return organizationDeleted();
   if (sqlState === null || PASSING_CLASSES.has(sqlState.slice(0, 2)) || PASSING_CODES.has(sqlState)) {
     return databaseUnavailable(sqlState);
   }
@@ -43,6 +47,13 @@ export function databaseUnavailable(sqlState: string | null = null): ServiceErro
   return new ServiceError('database_unavailable', 'The database cannot be reached at the moment. Try again shortly.', {
     context: { sqlState },
   });
+}
+
+export function organizationDeleted(): ServiceError {
+  return new ServiceError(
+    'organization_deleted',
+    'This organisation was deleted; nothing can be stored for it any more.',
+  );
 }
 
 /** PostgreSQL's own code for what went wrong, or null when the error is not one that PostgreSQL reported. */

@@ -25,11 +25,42 @@ const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 /** Milliseconds, as on the wire: what is stored is what is shown. */
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
 
-export const organizations = keyService.table('organizations', {
-  id: uuid('id').primaryKey(),
-  clerkOrgId: text('clerk_org_id').notNull().unique(),
-  createdAt: instant('created_at').notNull().defaultNow(),
-});
+/** One that has ended keeps its row: a tombstone, for which nothing is stored any more. See organizations/endings.ts. */
+export const organizations = keyService.table(
+  'organizations',
+  {
+    id: uuid('id').primaryKey(),
+    clerkOrgId: text('clerk_org_id').notNull().unique(),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    /** null: it lives. */
+    endedAt: instant('ended_at'),
+    /** It ended because Clerk said so, and its secrets may be destroyed from then on. */
+    destroyAfter: instant('destroy_after'),
+    destroyedAt: instant('destroyed_at'),
+    destroyed: jsonb('destroyed').$type<Destroyed>(),
+    /** When there is something left to be done about its end; see organizations/ending-sweep.ts. */
+    dueAt: instant('due_at'),
+  },
+  (table) => [
+    index('organizations_due').on(table.dueAt).where(sql`${table.dueAt} is not null`),
+    check(
+      'organizations_end_fits',
+      sql`${table.endedAt} is not null or (${table.destroyAfter} is null and ${table.destroyedAt} is null and ${table.dueAt} is null)`,
+    ),
+    check('organizations_destroyed_fits', sql`(${table.destroyedAt} is null) = (${table.destroyed} is null)`),
+  ],
+);
+
+/** What was destroyed with an organisation, in numbers; of its data keys the ids. */
+export interface Destroyed {
+  /** All that it ever had; all are revoked. */
+  apiKeys: number;
+  /** Providers that it had a key of. */
+  providerKeys: number;
+  /** Sealed secrets, one for each version that was kept. */
+  secrets: number;
+  dataKeys: string[];
+}
 
 /** API keys are not stored: only their SHA-256, and what is needed to show one. Revoked rows stay for the audit. */
 export const apiKeys = keyService.table(

@@ -14,6 +14,7 @@ export interface ProblemType {
 export const PROBLEMS: Record<ErrorCode, ProblemType> = {
   invalid_request: { status: 400, title: 'Invalid request' },
   malformed_json: { status: 400, title: 'Malformed JSON' },
+  webhook_signature_invalid: { status: 400, title: 'Webhook signature invalid' },
   service_key_missing: { status: 401, title: 'Service key missing' },
   service_key_invalid: { status: 401, title: 'Service key invalid', challenge: 'invalid_token' },
   api_key_missing: { status: 401, title: 'API key missing' },
@@ -29,6 +30,7 @@ export const PROBLEMS: Record<ErrorCode, ProblemType> = {
   provider_key_not_found: { status: 404, title: 'Provider key not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   request_timeout: { status: 408, title: 'Request timeout' },
+  organization_deleted: { status: 409, title: 'Organisation deleted' },
   payload_too_large: { status: 413, title: 'Payload too large' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
   headers_too_large: { status: 431, title: 'Headers too large' },

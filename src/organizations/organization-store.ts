@@ -2,6 +2,30 @@ import { eq } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
 import { organizations } from '../database/schema.ts';
 
+/** An organisation as those see it who store something for it. */
+export interface HeldOrganization {
+  id: string;
+  endedAt: Date | null;
+}
+
+const held = { id: organizations.id, endedAt: organizations.endedAt };
+
+/**
+ * Holds the organisation as it is until the transaction ends: whoever ends it waits for that, and whoever comes here while
+ * it is being ended waits and then sees that it has.
+ */
+export async function holdOrganization(
+  queries: Queries,
+  which: { id: string } | { clerkOrgId: string },
+): Promise<HeldOrganization | undefined> {
+  const [row] = await queries
+    .select(held)
+    .from(organizations)
+    .where('id' in which ? eq(organizations.id, which.id) : eq(organizations.clerkOrgId, which.clerkOrgId))
+    .for('key share');
+  return row;
+}
+
 export async function findOrganizationId(queries: Queries, clerkOrgId: string): Promise<string | undefined> {
   const [row] = await queries
     .select({ id: organizations.id })
@@ -14,11 +38,11 @@ export async function findOrganizationId(queries: Queries, clerkOrgId: string): 
 export async function insertOrganization(
   queries: Queries,
   organization: { id: string; clerkOrgId: string },
-): Promise<string | undefined> {
+): Promise<HeldOrganization | undefined> {
   const [row] = await queries
     .insert(organizations)
     .values(organization)
     .onConflictDoNothing({ target: organizations.clerkOrgId })
-    .returning({ id: organizations.id });
-  return row?.id;
+    .returning(held);
+  return row;
 }

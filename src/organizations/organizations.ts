@@ -1,18 +1,43 @@
 import { uuidv7 } from 'uuidv7';
+import { organizationDeleted } from '../database/database-error.ts';
 import type { Queries } from '../database/queries.ts';
-import { findOrganizationId, insertOrganization } from './organization-store.ts';
+import {
+  findOrganizationId,
+  type HeldOrganization,
+  holdOrganization,
+  insertOrganization,
+} from './organization-store.ts';
 
 /**
  * The row id of an organisation, which is made known here when it was not. Any number of first requests at once make
  * one row: the insert gives way to a concurrent one and then sees it (READ COMMITTED takes a new snapshot for each
- * statement).
+ * statement). It does not end before the transaction does.
+ *
+ * @throws ServiceError `organization_deleted`
  */
 export async function ensureOrganization(queries: Queries, clerkOrgId: string): Promise<string> {
-  const id =
-    (await findOrganizationId(queries, clerkOrgId)) ??
+  const organization =
+    (await holdOrganization(queries, { clerkOrgId })) ??
     (await insertOrganization(queries, { id: uuidv7(), clerkOrgId })) ??
-    (await findOrganizationId(queries, clerkOrgId));
-  if (id === undefined) throw new Error('An organisation is missing right after it was made');
+    (await holdOrganization(queries, { clerkOrgId }));
+  if (organization === undefined) throw new Error('An organisation is missing right after it was made');
+  return living(organization);
+}
+
+/**
+ * To be called first in a transaction that stores something for an organisation that was seen alive before: what it locks
+ * comes after the organisation, as it does where one is ended, so that the two never wait for each other in a circle.
+ *
+ * @throws ServiceError `organization_deleted`
+ */
+export async function requireLiving(queries: Queries, organizationId: string): Promise<void> {
+  const organization = await holdOrganization(queries, { id: organizationId });
+  if (organization === undefined) throw new Error('An organisation has no row');
+  living(organization);
+}
+
+function living({ id, endedAt }: HeldOrganization): string {
+  if (endedAt !== null) throw organizationDeleted();
   return id;
 }
 

@@ -7,7 +7,7 @@ import type { Queries } from '../database/queries.ts';
 import { DecryptionError } from '../encryption/decryption-error.ts';
 import { seal } from '../encryption/sealed-secret.ts';
 import { ServiceError } from '../errors.ts';
-import { ensureOrganization } from '../organizations/organizations.ts';
+import { ensureOrganization, requireLiving } from '../organizations/organizations.ts';
 import { within } from '../time-limit.ts';
 import type { LastUsed } from '../usage/last-used.ts';
 import { HoldersKeys, type HoldersKeysOptions } from './holders-keys.ts';
@@ -223,6 +223,7 @@ export class ProviderKeys {
     { provider, secret }: WantedSecret,
     { replaces, organizationId, dataKey }: ReadyToStore,
   ): Promise<Pick<SavedProviderKey, 'version' | 'outcome'>> {
+    await requireLiving(queries, organizationId);
     const row = await lockRow(queries, { id: uuidv7(), organizationId, provider });
     if (isLive(row) && row.version !== replaces) {
       // Somebody else was first; it may have been with the same secret.

@@ -49,13 +49,21 @@ describe('GET /openapi.json', () => {
 
   it('200: says who may call what, and which refusals to expect', async () => {
     const paths = await pathsOf();
-    const schemes = { anyone: [], holder: [{ apiKey: [] }], service: [{ serviceKey: [] }] };
+    const schemes = {
+      anyone: [],
+      holder: [{ apiKey: [] }],
+      service: [{ serviceKey: [] }],
+      clerk: [{ webhookSignature: [] }],
+    };
+    const refusals = { anyone: null, holder: '401', service: '401', clerk: '400' };
     for (const { path, method, caller } of OPERATIONS) {
       const operation = paths[path]?.[method.toLowerCase()];
       expect(operation?.security, path).toEqual(schemes[caller]);
-      const refusal = operation?.responses['401'];
-      if (caller === 'anyone') expect(refusal, path).toBeUndefined();
-      else expect(Object.keys(refusal?.content ?? {}), path).toEqual(['application/problem+json']);
+      const status = refusals[caller];
+      if (status !== '401') expect(operation?.responses['401'], path).toBeUndefined();
+      if (status === null) continue;
+      const refusal = operation?.responses[status];
+      expect(Object.keys(refusal?.content ?? {}), path).toEqual(['application/problem+json']);
     }
   });
 

@@ -17,6 +17,7 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'DELETE /internal/keys/{provider}': 'provider-keys:write',
   'GET /internal/keys/{provider}/decrypt': 'provider-keys:reveal',
   'GET /internal/providers': 'provider-keys:read',
+  'DELETE /internal/organizations/{clerkOrgId}': 'root',
   'GET /internal/service-keys': 'root',
   'POST /internal/service-keys': 'root',
   'DELETE /internal/service-keys/{id}': 'root',

@@ -20,6 +20,8 @@ const AT_ONCE = 8;
 /** What the operator configures, in letters that are found again. */
 const rootKey = newCanary('test-service-key-not-a-real-one-');
 const clerkKey = newCanary('sk_test_not_real_');
+/** With two letters more it is base64. */
+const signingSecret = newCanary('whsec_AA');
 const masterKey = randomBytes(32);
 /** What callers send: where it belongs, and where it does not. */
 const sent = newCanary('sk-');
@@ -49,13 +51,19 @@ beforeAll(async () => {
     KEY_SERVICE_API_KEY: rootKey.secret,
     CLERK_API_URL: clerk.environment.CLERK_API_URL,
     CLERK_SECRET_KEY: clerkKey.secret,
+    CLERK_WEBHOOK_SIGNING_SECRET: signingSecret.secret,
     SENTRY_DSN: sentry.dsn,
     LOG_LEVEL: 'debug',
     LOG_SAMPLE_VALIDATIONS: '1',
     PROVIDER_BASE_URLS: `openai=http://127.0.0.1:${provider.port}`,
     PROVIDER_CHECKS_ALLOW_LOOPBACK: 'true',
   });
-  callers = { serviceKey: rootKey.secret, apiKey: '', clerkOrgId: newOrganization() };
+  callers = {
+    serviceKey: rootKey.secret,
+    apiKey: '',
+    signingSecret: signingSecret.secret,
+    clerkOrgId: newOrganization(),
+  };
   callers.apiKey = (await newKey()).key;
   clerk.members.set(callers.clerkOrgId, ['user_canary']);
 });
@@ -177,6 +185,7 @@ describe('fixed secrets, through every operation, asked rightly and wrongly', ()
     const canaries: Record<string, Canary['formsIn']> = {
       'the root key': rootKey.formsIn,
       "Clerk's key": clerkKey.formsIn,
+      'the signing secret': signingSecret.formsIn,
       'the master key': formsOf(masterKey.toString('hex'), PIECE_OF_RANDOM),
       'the bytes of the master key': formsOf(masterKey, PIECE_OF_RANDOM),
       'what was sent': sent.formsIn,

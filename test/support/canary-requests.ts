@@ -1,4 +1,5 @@
 import type { OPERATIONS } from './routes.ts';
+import { signedHeaders } from './webhooks.ts';
 
 export interface CanaryRequest {
   method: string;
@@ -11,6 +12,8 @@ export interface Callers {
   /** Of the root caller. */
   serviceKey: string;
   apiKey: string;
+  /** What Clerk signs with: `whsec_` and base64. */
+  signingSecret: string;
   clerkOrgId: string;
 }
 
@@ -18,12 +21,17 @@ type Body = (clerkOrgId: string, secret: string) => Record<string, unknown>;
 
 const named: Body = (clerkOrgId) => ({ clerkOrgId });
 const reported: Body = (clerkOrgId) => ({ clerkOrgId, version: 1, outcome: 'rejected' });
+const event: Body = (clerkOrgId, secret) => ({
+  type: 'organizationMembership.updated',
+  data: { organization: { id: clerkOrgId }, public_user_data: { identifier: secret } },
+});
 /** What each operation with a body is sent when all is well; a secret stands where one belongs. */
 const BODIES: Record<string, Body> = {
   'POST /internal/api-keys': named,
   'POST /internal/keys': (clerkOrgId, secret) => ({ clerkOrgId, provider: 'openai', apiKey: secret }),
   'POST /internal/service-keys': () => ({ name: 'canary', permissions: ['provider-keys:reveal'] }),
   'POST /internal/keys/{provider}/report': reported,
+  'POST /webhooks/clerk': event,
 };
 
 /** Every operation, asked as it should be, and with a secret in every place of a request where none belongs. */
@@ -34,19 +42,19 @@ export function requestsOf(operation: (typeof OPERATIONS)[number], callers: Call
   const takesBody = method !== 'GET' && method !== 'DELETE';
   if (takesBody && bodyOf === undefined) throw new Error(`Say in BODIES what ${method} ${path} is sent`);
   const body = bodyOf?.(clerkOrgId, secret);
+  const text = body && JSON.stringify(body);
   const headers = {
-    ...credentials(caller, callers),
+    ...credentials(caller, callers, text),
     ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
   };
   const query = !takesBody && caller === 'service' ? `?clerkOrgId=${clerkOrgId}` : '';
-  const text = body && JSON.stringify(body);
   const valid: CanaryRequest = {
     method,
     path: example + query,
     headers,
     ...(text === undefined ? {} : { body: text }),
   };
-  const wrongCaller = { Authorization: `Bearer ${secret}`, 'X-Service-Key': secret };
+  const wrongCaller = { Authorization: `Bearer ${secret}`, 'X-Service-Key': secret, 'svix-signature': `v1,${secret}` };
   const invalid: CanaryRequest[] = [
     { ...valid, headers: { ...headers, ...wrongCaller } },
     {
@@ -55,18 +63,29 @@ export function requestsOf(operation: (typeof OPERATIONS)[number], callers: Call
     },
     { ...valid, headers: { ...headers, Cookie: `session=${secret}`, 'X-Request-Id': `${secret} ${secret}` } },
     ...placesInPath(path).map((place) => ({ ...valid, path: place.replace('{}', `${secret}_`) + query })),
-    ...(body === undefined ? [] : bodiesWith(body, secret).map((wrong) => ({ ...valid, body: wrong }))),
+    ...(body === undefined ? [] : bodiesWith(body, secret)).map((wrong) => ({
+      ...valid,
+      headers: { ...headers, ...credentials(caller, callers, wrong) },
+      body: wrong,
+    })),
   ];
   return { valid, invalid };
 }
 
-function credentials(caller: string, { serviceKey, apiKey }: Callers): Record<string, string> {
+function credentials(
+  caller: string,
+  { serviceKey, apiKey, signingSecret }: Callers,
+  body = '',
+): Record<string, string> {
+  if (caller === 'clerk') return signedHeaders(body, { key: Buffer.from(signingSecret.slice(6), 'base64') });
   if (caller === 'holder') return { Authorization: `Bearer ${apiKey}` };
   return caller === 'service' ? { 'X-Service-Key': serviceKey } : {};
 }
 
 /** Each of the path's parameters in turn is {}, the others are what they may be. */
 function placesInPath(path: string): string[] {
+  // What is no secret but names an organisation is stored, and shown.
+  if (path.includes('{clerkOrgId}')) return [path.replace('{clerkOrgId}', '{}%20')];
   return path.includes('{') ? [path.replace(/\{\w+\}/, '{}').replaceAll(/\{\w+\}/g, 'openai')] : [];
 }
 

@@ -19,6 +19,13 @@ export const ROUTES = [
     caller: 'service',
     allow: 'GET',
   },
+  {
+    path: '/internal/organizations/{clerkOrgId}',
+    example: '/internal/organizations/org_nobody',
+    caller: 'service',
+    allow: 'DELETE',
+  },
+  { path: '/webhooks/clerk', example: '/webhooks/clerk', caller: 'clerk', allow: 'POST' },
   { path: '/internal/providers', example: '/internal/providers', caller: 'service', allow: 'GET, HEAD' },
   { path: '/internal/service-keys', example: '/internal/service-keys', caller: 'service', allow: 'GET, HEAD, POST' },
   {

@@ -7,6 +7,7 @@ import { start } from '../../src/start.ts';
 import { type Client, clientOf, SERVICE_KEY } from './client.ts';
 import { execute } from './database-server.ts';
 import { createTestDatabase } from './test-database.ts';
+import { SIGNING_SECRET } from './webhooks.ts';
 
 export interface TestService extends Client {
   url: string;
@@ -53,6 +54,8 @@ export async function startService({
     KEY_SERVICE_API_KEY: SERVICE_KEY,
     ENCRYPTION_KEY: beside?.environment['ENCRYPTION_KEY'] ?? randomBytes(32).toString('hex'),
     ...(leadChangeFeed === undefined ? {} : { KEY_SERVICE_DIRECT_DATABASE_URL: await leadChangeFeed(database.url) }),
+    CLERK_WEBHOOK_SIGNING_SECRET: SIGNING_SECRET,
+    ORGANIZATION_SWEEP_MS: '50',
     USAGE_FLUSH_MS: '50',
     LOG_SAMPLE_VALIDATIONS: '1',
     ...environment,

@@ -32,6 +32,12 @@ describe('an invalid variable', () => {
     ['METRICS_PORT', ['-1', '65536', 'off']],
     ['CLERK_TIMEOUT_MS', ['0', '-5', '1.5', '2147483648', 'soon']],
     ['CLERK_STALE_MAX_MS', ['0', '2147483648', 'Infinity']],
+    [
+      'CLERK_WEBHOOK_SIGNING_SECRET',
+      ['secret', 'whsec_', 'whsec_c2hvcnQ=', `whsec_${'A'.repeat(29)}`, `${'A'.repeat(32)}`],
+    ],
+    ['ORGANIZATION_GRACE_DAYS', ['-1', '0.5', '3651', 'a week']],
+    ['ORGANIZATION_SWEEP_MS', ['0', '2147483648']],
     ['USAGE_FLUSH_MS', ['0', '2147483648']],
     ['LOG_LEVEL', ['verbose', 'INFO', 'trace']],
     ['DOCS_ENABLED', ['yes', '1', 'TRUE']],

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { databaseSecrets, loadConfig, maintenanceSecrets } from '../../src/config.ts';
+import { SIGNING_SECRET } from '../support/webhooks.ts';
 import { DEVELOPMENT, MASTER_KEY, messageOf, PRODUCTION, problemsOf, REQUIRED } from './environment.ts';
 
 describe('a good configuration', () => {
@@ -20,6 +21,7 @@ describe('a good configuration', () => {
       clerk: { apiUrl: null, timeoutMs: 800, staleMaxMs: 3_600_000 },
       cache: { leaseMs: 2_000, maxBytes: 134_217_728 },
       providerBaseUrls: [],
+      organizations: { graceDays: 7, sweepMs: 60_000 },
     });
     expect(secrets).toEqual({
       databaseUrl: DEVELOPMENT.KEY_SERVICE_DATABASE_URL,
@@ -28,6 +30,7 @@ describe('a good configuration', () => {
       encryptionKeysAccepted: [],
       serviceKeys: [DEVELOPMENT.KEY_SERVICE_API_KEY],
       clerkSecretKey: null,
+      clerkWebhookSigningSecret: null,
       sentryDsn: null,
     });
   });
@@ -44,6 +47,9 @@ describe('a good configuration', () => {
       CLERK_API_URL: 'http://127.0.0.1:9',
       CLERK_TIMEOUT_MS: '200',
       CLERK_STALE_MAX_MS: '1000',
+      CLERK_WEBHOOK_SIGNING_SECRET: SIGNING_SECRET,
+      ORGANIZATION_GRACE_DAYS: '0',
+      ORGANIZATION_SWEEP_MS: '1000',
       SENTRY_DSN: 'https://public@sentry.example/1',
       HOST: '127.0.0.1',
       PORT: '4000',
@@ -63,10 +69,12 @@ describe('a good configuration', () => {
       logSampleValidations: 0,
       metrics: { host: '0.0.0.0', port: 9100 },
       clerk: { apiUrl: 'http://127.0.0.1:9', timeoutMs: 200, staleMaxMs: 1_000 },
+      organizations: { graceDays: 0, sweepMs: 1_000 },
     });
     expect(secrets).toMatchObject({
       serviceKeys: [PRODUCTION.KEY_SERVICE_API_KEY, 'the-previous-fake-service-key'],
       clerkSecretKey: 'sk_test_not_a_real_key',
+      clerkWebhookSigningSecret: SIGNING_SECRET,
       sentryDsn: 'https://public@sentry.example/1',
     });
   });
