@@ -1,3 +1,4 @@
+import { ServiceError } from '../errors.ts';
 import type { OwnerId } from './data-key-store.ts';
 import { proveMasterKeyInUse } from './master-key-proof.ts';
 import { type RollOptions, type RollResult, rollDataKey } from './roll.ts';
@@ -31,7 +32,7 @@ export async function rollDataKeys(options: RollAllOptions): Promise<RollAllResu
   onBegin(organizationId === undefined ? 1 + (await database.query(countOwners)) : 1, madeBefore);
   for await (const owners of batches(options)) {
     for (const owner of owners) {
-      const { resealed, removed, unreadable } = await rollDataKey({ ...options, madeBefore }, owner);
+      const { resealed, removed, unreadable } = await rollUnlessDestroyed({ ...options, madeBefore }, owner);
       result.owners += 1;
       result.resealed += resealed;
       result.removed += removed;
@@ -40,6 +41,16 @@ export async function rollDataKeys(options: RollAllOptions): Promise<RollAllResu
     onBatch(owners.length);
   }
   return result;
+}
+
+/** An organisation may be destroyed meanwhile: nothing of it is left then, and the others go on. */
+async function rollUnlessDestroyed(options: RollOptions, owner: OwnerId): Promise<RollResult> {
+  try {
+    return await rollDataKey(options, owner);
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.code !== 'organization_deleted') throw error;
+    return { resealed: 0, removed: 0, unreadable: [] };
+  }
 }
 
 async function* batches({ database, organizationId, batchSize }: RollAllOptions): AsyncGenerator<OwnerId[]> {

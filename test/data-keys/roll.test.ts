@@ -161,6 +161,47 @@ describe('Rolling data keys', () => {
     });
   });
 
+  it('goes on with the others where an organisation is destroyed meanwhile', async () => {
+    const filled = await fillVault(vault, 3);
+    const ending = filled[1]?.org ?? '';
+    const id = await rowIdOf(ending);
+    const destroy = async () => {
+      await own.sql(
+        `update key_service.organizations set ended_at = now(), destroyed_at = now(), destroyed = '{}' where id = $1`,
+        [id],
+      );
+      await own.sql(
+        `delete from key_service.provider_key_versions v using key_service.provider_keys k
+         where k.id = v.provider_key_id and k.organization_id = $1`,
+        [id],
+      );
+      await own.sql('delete from key_service.data_keys where organization_id = $1', [id]);
+    };
+    const columns = SEALED_COLUMNS.map((column) => ({
+      ...column,
+      async list(...which: Parameters<typeof column.list>) {
+        const values = await column.list(...which);
+        if (values.some(({ place }) => place.organizationId === id)) await destroy();
+        return values;
+      },
+    }));
+    expect(await roll({ columns })).toMatchObject({ owners: 4, resealed: 2, removed: 3, unreadable: [] });
+    expect(await factsOf(ending)).toEqual([]);
+    for (const { org, secret } of filled) {
+      if (org !== ending) expect(await own.vault(masterKey).reveal(org, 'openai')).toBe(secret);
+    }
+  });
+
+  it('seals the secrets of an organisation anew that has ended and may come back', async () => {
+    const [one] = await fillVault(vault, 1);
+    const id = await rowIdOf(one?.org ?? '');
+    const end = (at: string) => own.sql(`update key_service.organizations set ended_at = ${at} where id = $1`, [id]);
+    await end('now()');
+    expect(await roll()).toMatchObject({ owners: 2, resealed: 1, removed: 2, unreadable: [] });
+    await end('null');
+    expect(await own.vault(masterKey).reveal(one?.org ?? '', 'openai')).toBe(one?.secret);
+  });
+
   it('holds up no save and no reveal, and leaves none of them with an old data key', async () => {
     const filled = await fillVault(vault, 2);
     const replicas = [own.vault(masterKey), own.vault(masterKey)];
