@@ -154,16 +154,6 @@ describe('an organisation that Clerk has deleted', () => {
     expect((await service.asService('GET', `/internal/keys?clerkOrgId=${org}`)).body.keys).toEqual([]);
   });
 
-  it('is finished by another replica when the one that had taken it is gone', async () => {
-    const { org } = await deletedOrganization();
-    // What a replica leaves that was killed between taking it and destroying it, once its time is over.
-    await daysPass(org, 7);
-    await service.sql("update key_service.organizations set due_at = now() - interval '1 s' where clerk_org_id = $1", [
-      org,
-    ]);
-    await expect.poll(() => stateOf(org)).toEqual(DESTROYED);
-  });
-
   it('can be destroyed the same day, where there are no days of grace, and never without a Clerk to ask', async () => {
     const hasty = await startService({ environment: { ...clerk.environment, ORGANIZATION_GRACE_DAYS: '0' } });
     const alone = await startService({ environment: { ORGANIZATION_GRACE_DAYS: '0' } });
