@@ -17,7 +17,7 @@ import { Unanswered, type UnansweredReason } from './unanswered.ts';
 export type CheckOutcome = 'valid' | 'rejected' | 'unreachable' | 'unchecked';
 
 export interface ProviderChecker {
-  /** Asks a provider whether a key is good. Takes 1.5 s at most, never fails, and tells nobody else the key. */
+  /** Asks a provider whether a key is good. Takes 1 s at most, never fails, and tells nobody else the key. */
   check(provider: string, secret: string): Promise<CheckOutcome>;
 }
 
@@ -45,7 +45,7 @@ interface Target {
 }
 
 /** From the wait for a turn to the last byte. It leaves room for the database: all of a request has 2 s. */
-const LIMIT_MS = 1_500;
+const LIMIT_MS = 1_000;
 const AT_ONCE = 16;
 /** Each holds a secret, for as long as the time limit. */
 const WAITING = 64;
