@@ -9,6 +9,15 @@ export async function settledWithin(limitMs: number, work: Promise<unknown>): Pr
 }
 
 /**
+ * Counts down from a limit: how much is left of it, in ms, when so much is kept for what comes later. Never nothing, so
+ * that what has no time left fails as late.
+ */
+export function countdown(limitMs: number): (keptMs?: number) => number {
+  const endMs = performance.now() + limitMs;
+  return (keptMs = 0) => Math.max(1, endMs - keptMs - performance.now());
+}
+
+/**
  * Tells whether so much time has passed, by either clock: the monotonic one, which nobody sets, and the wall clock, which
  * goes on while a machine is suspended.
  */
