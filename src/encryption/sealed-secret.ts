@@ -21,7 +21,7 @@ const IV_AT = DATA_KEY_AT + UUID_BYTES;
 const TAG_AT = IV_AT + IV_BYTES;
 const CIPHERTEXT_AT = TAG_AT + TAG_BYTES;
 
-/** A key that seals the secrets of one organisation; `id` is a UUID, `key` 32 bytes. */
+/** A key that seals the secrets of one organisation, or those of none; `id` is a UUID, `key` 32 bytes. */
 export interface DataKey {
   id: string;
   key: Buffer;
@@ -29,8 +29,10 @@ export interface DataKey {
 
 /** The one place where a sealed secret may be opened again. Any other place, and it does not open. */
 export interface SecretPlace {
-  purpose: 'provider-key';
-  organizationId: string;
+  /** An organisation's own key of a provider, or the platform's. */
+  purpose: 'provider-key' | 'platform-key';
+  /** null where it belongs to no organisation. */
+  organizationId: string | null;
   provider: string;
   /** The row that holds it, a UUID. */
   rowId: string;
@@ -87,7 +89,7 @@ function placeAad(place: SecretPlace): Buffer {
   return encodeAad([
     place.purpose,
     String(VERSION),
-    place.organizationId,
+    place.organizationId ?? '',
     place.provider,
     place.rowId,
     String(place.secretVersion),

@@ -11,13 +11,13 @@ import {
 import { flipBit, reasonOf } from './reason-of.ts';
 
 const dataKey: DataKey = { id: '01900000-0000-7000-8000-000000000001', key: Buffer.alloc(32, 0x5a) };
-const place: SecretPlace = {
+const place = {
   purpose: 'provider-key',
   organizationId: '01900000-0000-7000-8000-000000000002',
   provider: 'anthropic',
   rowId: '01900000-0000-7000-8000-000000000003',
   secretVersion: 3,
-};
+} satisfies SecretPlace;
 const SECRET = 'not-a-real-secret';
 const HEADER_BYTES = 45;
 /** Sealed outside this project's code, from the drawing alone. Whatever changes, this has to open. */
@@ -136,6 +136,9 @@ describe('a sealed secret that was moved', () => {
     { secretVersion: 2 },
     { secretVersion: 4 },
     { purpose: 'something-else' as SecretPlace['purpose'] },
+    { purpose: 'platform-key' },
+    { organizationId: null },
+    { purpose: 'platform-key', organizationId: null },
     { organizationId: place.rowId, rowId: place.organizationId },
     { organizationId: `${place.organizationId}a`, provider: 'nthropic' },
   ])('does not open at another place: %o', (elsewhere) => {
