@@ -29,7 +29,15 @@ import { requestReporter } from './observability/request-reporter.ts';
 import type { EndingSweep } from './organizations/ending-sweep.ts';
 import { organizationEndpoints } from './organizations/endpoints.ts';
 import { providerKeyEndpoints } from './provider-keys/endpoints.ts';
+import { KeyOpener } from './provider-keys/key-opener.ts';
+import { KeySources } from './provider-keys/key-sources.ts';
+import { KeyStates } from './provider-keys/key-states.ts';
+import { KeyVersions } from './provider-keys/key-versions.ts';
+import { platformKeyEndpoints } from './provider-keys/platform-endpoints.ts';
 import { ProviderKeys } from './provider-keys/provider-keys.ts';
+import { sourceEndpoints } from './provider-keys/source-endpoints.ts';
+import { stateEndpoints } from './provider-keys/state-endpoints.ts';
+import { versionEndpoints } from './provider-keys/version-endpoints.ts';
 import { providerEndpoints } from './providers/endpoints.ts';
 import { type ProviderChecker, providerChecker } from './providers/provider-checker.ts';
 import { serviceKeyEndpoints } from './service-keys/endpoints.ts';
@@ -46,6 +54,8 @@ export interface Foundation {
   monitor: ErrorMonitor;
   servers: DatabaseServers;
   keyring: Keyring;
+  /** For tests alone: asks providers in place of the real one. */
+  checker?: ProviderChecker | undefined;
   /** For tests alone. */
   expressPrototypes?: ExpressPrototypes;
 }
@@ -57,7 +67,6 @@ export interface KeyService {
   /** null where there is only a pooler. */
   changeFeed: ChangeFeed | null;
   dataKeys: DataKeys;
-  providerChecker: ProviderChecker;
   metrics: Metrics;
   lastUsed: readonly LastUsed[];
   endingSweep: EndingSweep;
@@ -86,6 +95,7 @@ export function compose({
   monitor,
   servers,
   keyring,
+  checker: givenChecker,
   expressPrototypes = 'at-birth',
 }: Foundation): KeyService {
   const metrics = new Metrics();
@@ -149,25 +159,17 @@ export function compose({
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.apiKeys),
   });
   const apiKeys = new ApiKeys(database, changes, config.apiKeyPrefix);
+  const opener = new KeyOpener(dataKeys, (facts) => {
+    metrics.unreadableSecrets.inc();
+    logger.error(facts, 'a stored provider key does not open');
+  });
   const providerKeys = new ProviderKeys({
     database,
     changes,
     cacheMaxBytes: cacheMaxBytes('providerKeys'),
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.providerKeys),
-    dataKeys,
+    opener,
     lastUsed: providerKeyUses,
-    onUnreadable(facts) {
-      metrics.unreadableSecrets.inc();
-      logger.error(facts, 'a stored provider key does not open');
-    },
-  });
-
-  const checker = providerChecker({
-    baseUrls: config.providerBaseUrls,
-    onChecked({ outcome, ...facts }) {
-      metrics.providerChecks.inc({ outcome });
-      if (outcome === 'unreachable') logger.warn(facts, 'a provider could not say whether a key is good');
-    },
   });
   const serviceKeys = new ServiceKeys(database, changes, config.apiKeyPrefix);
   const services = new KnownServices({
@@ -177,6 +179,17 @@ export function compose({
     cacheMaxBytes: cacheMaxBytes('serviceKeys'),
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.serviceKeys),
   });
+  const checker =
+    givenChecker ??
+    providerChecker({
+      baseUrls: config.providerBaseUrls,
+      onChecked({ outcome, ...facts }) {
+        metrics.providerChecks.inc({ outcome });
+        if (outcome === 'unreachable') logger.warn(facts, 'a provider could not say whether a key is good');
+      },
+    });
+  const versions = new KeyVersions({ database, changes, dataKeys, opener, checker });
+  const states = new KeyStates({ database, opener, checker });
 
   metrics.caches.watch('api-keys', () => validation.cache.statistics);
   metrics.caches.watch('provider-keys', () => providerKeys.cache.statistics);
@@ -204,7 +217,11 @@ export function compose({
       ...healthEndpoints(health),
       validationEndpoint(validation, client),
       ...apiKeyEndpoints(apiKeys, service),
-      ...providerKeyEndpoints(providerKeys, service, client),
+      ...providerKeyEndpoints(providerKeys, versions, service, client),
+      ...versionEndpoints(versions, service),
+      ...stateEndpoints(states, service),
+      ...sourceEndpoints(new KeySources({ database, changes }), service),
+      ...platformKeyEndpoints({ providerKeys, versions, states }, service),
       ...providerEndpoints(service),
       ...serviceKeyEndpoints(serviceKeys, service),
       ...organizationEndpoints(endings, service),
@@ -234,7 +251,6 @@ export function compose({
     database,
     changeFeed,
     dataKeys,
-    providerChecker: checker,
     metrics,
     lastUsed: [apiKeyUses, providerKeyUses, serviceKeyUses],
     endingSweep,

@@ -19,7 +19,9 @@ const validation = z.object({
     .string()
     .nullable()
     .meta({ description: "The organisation's only member, per Clerk; null when it has none or more than one." }),
-  configuredProviders: z.array(z.string()).meta({ description: 'Providers with a stored key, sorted.' }),
+  configuredProviders: z
+    .array(z.string())
+    .meta({ description: "Providers with a stored key of the organisation's own, sorted." }),
   membership: z.enum(['fresh', 'stale', 'unavailable', 'disabled']),
   apiKey: z.object({
     id: z.uuid(),

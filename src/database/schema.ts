@@ -159,14 +159,16 @@ export const dataKeys = keyService.table(
   ],
 );
 
-/** One row per organisation and provider. It outlives its secret, so that a version number is never used twice. */
+/**
+ * One row per organisation and provider, and one per provider of the platform's own key. It outlives its secret, so that a
+ * version number is never used twice.
+ */
 export const providerKeys = keyService.table(
   'provider_keys',
   {
     id: uuid('id').primaryKey(),
-    organizationId: uuid('organization_id')
-      .notNull()
-      .references(() => organizations.id),
+    /** null: the platform's own. */
+    organizationId: uuid('organization_id').references(() => organizations.id),
     provider: text('provider').notNull(),
     /** The newest version; 0 before the first. */
     version: integer('version').notNull().default(0),
@@ -174,10 +176,27 @@ export const providerKeys = keyService.table(
     updatedAt: instant('updated_at').notNull().defaultNow(),
     deletedAt: instant('deleted_at'),
   },
-  (table) => [uniqueIndex('provider_keys_one_per_provider').on(table.organizationId, table.provider)],
+  (table) => [
+    uniqueIndex('provider_keys_one_per_provider').on(table.organizationId, table.provider),
+    uniqueIndex('provider_keys_one_of_platform').on(table.provider).where(sql`${table.organizationId} is null`),
+  ],
 );
 
-/** The sealed secrets; the format is drawn in encryption/sealed-secret.ts. */
+/** Where services get an organisation's key of a provider from; without a row it is the organisation's own. */
+export const providerKeySources = keyService.table(
+  'provider_key_sources',
+  {
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    provider: text('provider').notNull(),
+    source: text('source', { enum: ['platform', 'own-then-platform'] }).notNull(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.organizationId, table.provider] })],
+);
+
+/** The sealed secrets, the newest ten of each key; the format is drawn in encryption/sealed-secret.ts. */
 export const providerKeyVersions = keyService.table(
   'provider_key_versions',
   {
@@ -191,6 +210,11 @@ export const providerKeyVersions = keyService.table(
       .references(() => dataKeys.id),
     sealed: bytea('sealed').notNull(),
     createdAt: instant('created_at').notNull().defaultNow(),
+    /** What is known of the secret; see provider-keys/key-state.ts. Changing it is not announced: nothing answers with it. */
+    status: text('status', { enum: ['valid', 'rejected', 'rate_limited', 'unreachable', 'unchecked'] })
+      .notNull()
+      .default('unchecked'),
+    lastCheckedAt: instant('last_checked_at'),
   },
   (table) => [primaryKey({ columns: [table.providerKeyId, table.version] }), index().on(table.dataKeyId)],
 );

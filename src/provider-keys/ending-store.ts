@@ -1,6 +1,6 @@
 import { and, eq, exists, inArray, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { providerKeys, providerKeyVersions } from '../database/schema.ts';
+import { providerKeySources, providerKeys, providerKeyVersions } from '../database/schema.ts';
 
 /**
  * Takes an organisation's keys out of every answer, as if they had been destroyed at that instant, and keeps their secrets.
@@ -30,7 +30,10 @@ export async function showProviderKeys(queries: Queries, organizationId: string,
   return rowCount ?? 0;
 }
 
-/** Destroys every secret of an organisation in every version. The keys have been hidden before. */
+/**
+ * Destroys every secret of an organisation in every version, and what was said of where its keys come from. The keys have
+ * been hidden before.
+ */
 export async function destroyProviderKeys(
   queries: Queries,
   organizationId: string,
@@ -43,6 +46,7 @@ export async function destroyProviderKeys(
     .delete(providerKeyVersions)
     .where(inArray(providerKeyVersions.providerKeyId, own))
     .returning({ providerKeyId: providerKeyVersions.providerKeyId });
+  await queries.delete(providerKeySources).where(eq(providerKeySources.organizationId, organizationId));
   return {
     providerKeys: new Set(destroyed.map(({ providerKeyId }) => providerKeyId)).size,
     secrets: destroyed.length,

@@ -1,35 +1,28 @@
 import { z } from 'zod';
 import { type ClientAuthentication, type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
-import { clerkOrgId, unbroken } from '../organizations/schemas.ts';
-import type { ProviderKeys, SavedProviderKey } from './provider-keys.ts';
-
-/** Any provider of this form is accepted; there is no list to be on. */
-const provider = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
-  .meta({ description: 'Whose key it is.', example: 'anthropic' });
-
-const secret = z
-  .string()
-  .transform((text) => text.trim())
-  .pipe(z.string().min(1).max(8192).refine(unbroken, 'must not hold white space or control characters'))
-  .meta({ description: "The provider's key. White space around it is trimmed." });
+import { clerkOrgId } from '../organizations/schemas.ts';
+import type { KeyVersions } from './key-versions.ts';
+import { removedMessage, savedMessage } from './messages.ts';
+import type { ProviderKeys } from './provider-keys.ts';
+import {
+  check,
+  currentVersion,
+  keyList,
+  provider,
+  removedKey,
+  revealedKey,
+  revealedOwnKey,
+  secret,
+  toKeyList,
+} from './schemas.ts';
 
 const params = z.object({ provider });
-const maskedKey = z
-  .string()
-  .meta({ description: 'Four characters at each end, of long keys only.', example: 'sk-a••••3f9Q' });
-const version = z.int().min(1).meta({ description: 'Raised by every new value.' });
-const revealed = z.object({ provider: z.string(), key: z.string(), version, source: z.literal('own') });
+const query = z.object({ clerkOrgId });
 
-const MESSAGES: Record<SavedProviderKey['outcome'], string> = {
-  created: 'The key is stored.',
-  replaced: 'The key is replaced.',
-  unchanged: 'This key was stored already.',
-};
-
+/** Organisations' own provider keys, as they are now. */
 export function providerKeyEndpoints(
   providerKeys: ProviderKeys,
+  versions: KeyVersions,
   service: ServiceAuthentication,
   client: ClientAuthentication,
 ): Endpoint[] {
@@ -42,36 +35,10 @@ export function providerKeyEndpoints(
       description:
         'A key that cannot be decrypted is listed too, as `unreadable`; as `unavailable`, when the master key cannot be reached just now.',
       authentication: service('provider-keys:read'),
-      request: { query: z.object({ clerkOrgId }) },
-      responses: {
-        200: {
-          description: 'Sorted by provider.',
-          schema: z.object({
-            keys: z.array(
-              z.object({
-                provider: z.string(),
-                maskedKey,
-                version,
-                status: z.enum(['unchecked', 'unreadable', 'unavailable']),
-                createdAt: z.iso.datetime(),
-                updatedAt: z.iso.datetime(),
-                lastUsedAt: z.iso.datetime().nullable(),
-                lastCheckedAt: z.iso.datetime().nullable(),
-              }),
-            ),
-          }),
-        },
-      },
-      async handle(caller, { query }) {
-        const listed = await providerKeys.list(caller, query.clerkOrgId);
-        const keys = listed.map((key) => ({
-          ...key,
-          createdAt: key.createdAt.toISOString(),
-          updatedAt: key.updatedAt.toISOString(),
-          lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
-          lastCheckedAt: null,
-        }));
-        return { status: 200, body: { keys } };
+      request: { query },
+      responses: { 200: { description: 'Sorted by provider.', schema: keyList } },
+      async handle(caller, { query: owner }) {
+        return { status: 200, body: toKeyList(await providerKeys.list(caller, owner)) };
       },
     }),
     endpoint({
@@ -79,30 +46,22 @@ export function providerKeyEndpoints(
       path: '/internal/keys',
       tag: 'Provider keys',
       summary: 'Store or replace a provider key',
-      description: 'Storing the same value again changes nothing.',
+      description:
+        'Every new value is the next version; the newest ten are kept. Storing the current value again changes nothing. ' +
+        'With `check` the provider is asked first: a key that it rejects is not stored, and one of a provider that does ' +
+        'not answer is stored as `unreachable`.',
       authentication: service('provider-keys:write'),
-      errors: ['encryption_unavailable'],
-      request: { body: z.strictObject({ clerkOrgId, provider, apiKey: secret }) },
+      errors: ['provider_key_rejected', 'encryption_unavailable'],
+      request: { body: z.strictObject({ clerkOrgId, provider, apiKey: secret, check }) },
       responses: {
-        201: {
-          description: 'Stored.',
-          schema: z.object({ provider: z.string(), maskedKey, version, message: z.string() }),
-        },
-        200: {
-          description: 'Replaced, or the same as before.',
-          schema: z.object({ provider: z.string(), maskedKey, version, message: z.string() }),
-        },
+        201: { description: 'Stored.', schema: currentVersion },
+        200: { description: 'Replaced, or the same as before.', schema: currentVersion },
       },
-      async handle(caller, { body }) {
-        const { outcome, ...saved } = await providerKeys.save(caller, {
-          clerkOrgId: body.clerkOrgId,
-          provider: body.provider,
-          secret: body.apiKey,
-        });
-        return {
-          status: outcome === 'created' ? 201 : 200,
-          body: { provider: body.provider, ...saved, message: MESSAGES[outcome] },
-        };
+      async handle(caller, { body: { clerkOrgId, provider, apiKey, check } }) {
+        const wanted = { owner: { clerkOrgId }, provider, secret: apiKey, check };
+        const { outcome, ...saved } = await versions.save(caller, wanted);
+        const message = savedMessage(outcome);
+        return { status: outcome === 'created' ? 201 : 200, body: { provider, ...saved, message } };
       },
     }),
     endpoint({
@@ -110,18 +69,13 @@ export function providerKeyEndpoints(
       path: '/internal/keys/:provider',
       tag: 'Provider keys',
       summary: 'Destroy a provider key',
+      description: 'In every version.',
       authentication: service('provider-keys:write'),
-      request: { params, query: z.object({ clerkOrgId }) },
-      responses: {
-        200: {
-          description: '`deleted` tells whether there was one.',
-          schema: z.object({ provider: z.string(), deleted: z.boolean(), message: z.string() }),
-        },
-      },
-      async handle(caller, { params, query }) {
-        const deleted = await providerKeys.remove(caller, query.clerkOrgId, params.provider);
-        const message = deleted ? 'The key is destroyed.' : 'There was no key for this provider.';
-        return { status: 200, body: { provider: params.provider, deleted, message } };
+      request: { params, query },
+      responses: { 200: { description: '`deleted` tells whether there was one.', schema: removedKey } },
+      async handle(caller, { params: { provider }, query: owner }) {
+        const deleted = await providerKeys.remove(caller, owner, provider);
+        return { status: 200, body: { provider, deleted, message: removedMessage(deleted) } };
       },
     }),
     endpoint({
@@ -129,14 +83,17 @@ export function providerKeyEndpoints(
       path: '/internal/keys/:provider/decrypt',
       tag: 'Provider keys',
       summary: "Reveal an organisation's provider key to a service",
+      description:
+        "Its own key, unless the organisation's source for the provider says that it is the platform's; `source` tells " +
+        'which it is.',
       authentication: service('provider-keys:reveal'),
       errors: ['provider_key_not_found', 'provider_key_unreadable', 'encryption_unavailable'],
       revealsSecret: true,
-      request: { params, query: z.object({ clerkOrgId }) },
-      responses: { 200: { description: 'The key, decrypted.', schema: revealed } },
-      async handle(caller, { params, query }) {
-        const key = await providerKeys.reveal(caller, query.clerkOrgId, params.provider);
-        return { status: 200, body: { provider: params.provider, ...key } };
+      request: { params, query },
+      responses: { 200: { description: 'The key, decrypted.', schema: revealedKey } },
+      async handle(caller, { params: { provider }, query: { clerkOrgId } }) {
+        const key = await providerKeys.reveal(caller, clerkOrgId, provider);
+        return { status: 200, body: { provider, ...key } };
       },
     }),
     endpoint({
@@ -144,14 +101,15 @@ export function providerKeyEndpoints(
       path: '/validate/keys/:provider',
       tag: 'Validation',
       summary: "Reveal the organisation's own provider key to the holder of its API key",
+      description: "Never the platform's key, whatever the organisation's source for the provider is.",
       authentication: client('provider-keys:reveal'),
       errors: ['provider_key_not_found', 'provider_key_unreadable', 'encryption_unavailable'],
       revealsSecret: true,
       request: { params },
-      responses: { 200: { description: 'The key, decrypted.', schema: revealed } },
-      async handle(holder, { params }) {
-        const key = await providerKeys.revealOwn(holder, params.provider);
-        return { status: 200, body: { provider: params.provider, ...key } };
+      responses: { 200: { description: 'The key, decrypted.', schema: revealedOwnKey } },
+      async handle(holder, { params: { provider } }) {
+        const key = await providerKeys.revealOwn(holder, provider);
+        return { status: 200, body: { provider, ...key } };
       },
     }),
   ];

@@ -1,87 +1,87 @@
-import { and, asc, eq, gte, isNull, lt, type SQL, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, exists, gte, inArray, isNull, notExists, or, type SQL, sql } from 'drizzle-orm';
 import { type WrappedDataKey, wrappedDataKeyColumns } from '../data-keys/wrapped-data-key.ts';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
-import { dataKeys, organizations, providerKeys, providerKeyUses, providerKeyVersions } from '../database/schema.ts';
-
-/** The row of an organisation's key for one provider, locked until the transaction ends. */
-export interface LockedRow {
-  id: string;
-  /** The newest version there ever was; 0 before the first. */
-  version: number;
-  deletedAt: Date | null;
-}
+import {
+  dataKeys,
+  organizations,
+  providerKeySources,
+  providerKeys,
+  providerKeyUses,
+  providerKeyVersions,
+} from '../database/schema.ts';
+import type { KeyState } from './key-state.ts';
+import { type Owner, PLATFORM } from './owner.ts';
 
 /** A secret as it rests, with all that opening it takes. */
 export interface SealedRow {
+  /** Of the key, whichever version. */
   id: string;
-  organizationId: string;
+  /** null: the platform's. */
+  organizationId: string | null;
   provider: string;
   version: number;
   sealed: Buffer;
   dataKey: WrappedDataKey;
+}
+
+/** A key with its current secret. */
+export interface CurrentRow extends SealedRow, KeyState {
   createdAt: Date;
   updatedAt: Date;
   lastUsedAt: Date | null;
 }
 
-/** Which organisation: as the platform's services name it, or as an API key's holder is known. */
-export type Owner = { clerkOrgId: string } | { organizationId: string };
-
-/**
- * Finds or makes the row, and locks it: two saves for one provider happen one after the other. The insert gives way to
- * a concurrent one, which the second look then waits for.
- */
-export async function lockRow(
-  queries: Queries,
-  row: { id: string; organizationId: string; provider: string },
-): Promise<LockedRow> {
-  const look = () =>
-    queries
-      .select({ id: providerKeys.id, version: providerKeys.version, deletedAt: providerKeys.deletedAt })
-      .from(providerKeys)
-      .where(and(eq(providerKeys.organizationId, row.organizationId), eq(providerKeys.provider, row.provider)))
-      .for('no key update');
-  const [found] = await look();
-  if (found !== undefined) return found;
-  await queries.insert(providerKeys).values(row).onConflictDoNothing();
-  const [made] = await look();
-  if (made === undefined) throw new Error('A provider key row is missing right after it was made');
-  return made;
+/** A version that is kept. */
+export interface VersionRow extends SealedRow, KeyState {
+  /** When it was saved. */
+  createdAt: Date;
+  isCurrent: boolean;
 }
 
-/** Stores the next version and destroys the ones before it, in one statement: a replaced secret is gone at once. */
-export async function storeVersion(
-  queries: Queries,
-  row: LockedRow,
-  { version, dataKeyId, sealed }: { version: number; dataKeyId: string; sealed: Buffer },
-): Promise<void> {
-  const createdAt = isLive(row) ? sql`created_at` : sql`now()`;
-  await queries.execute(sql`
-    with stored as (
-      insert into ${providerKeyVersions} (provider_key_id, version, data_key_id, sealed)
-      values (${row.id}, ${version}, ${dataKeyId}, ${sealed})
-    ), destroyed as (
-      delete from ${providerKeyVersions} where provider_key_id = ${row.id} and version < ${version}
-    )
-    update ${providerKeys} set version = ${version}, updated_at = now(), created_at = ${createdAt}, deleted_at = null
-    where id = ${row.id}`);
-}
+const sealedColumns = {
+  id: providerKeys.id,
+  organizationId: providerKeys.organizationId,
+  provider: providerKeys.provider,
+  version: providerKeyVersions.version,
+  sealed: providerKeyVersions.sealed,
+  dataKey: wrappedDataKeyColumns,
+};
 
-/** Whether the row holds a secret. */
-export function isLive(row: LockedRow): boolean {
-  return row.version > 0 && row.deletedAt === null;
-}
+const stateColumns = {
+  status: providerKeyVersions.status,
+  lastCheckedAt: providerKeyVersions.lastCheckedAt,
+};
 
-export async function findSealed(queries: Queries, owner: Owner, provider: string): Promise<SealedRow | undefined> {
-  const [row] = await selectSealed(queries, and(ownedBy(owner), eq(providerKeys.provider, provider)));
+export async function findSealed(queries: Queries, owner: Owner, provider: string): Promise<CurrentRow | undefined> {
+  const [row] = await selectSealed(queries, and(ownedBy(queries, owner), eq(providerKeys.provider, provider)));
   return row;
+}
+
+/** What a service is handed for an organisation: its own key or the platform's, as its source for the provider says. */
+export async function findForService(
+  queries: Queries,
+  clerkOrgId: string,
+  provider: string,
+): Promise<CurrentRow | undefined> {
+  const ofProvider = eq(providerKeys.provider, provider);
+  const own = selectSealed(
+    queries,
+    and(ownedBy(queries, { clerkOrgId }), ofProvider, notExists(sourceOf(queries, clerkOrgId, provider, 'platform'))),
+  );
+  const platforms = selectSealed(
+    queries,
+    and(ownedBy(queries, PLATFORM), ofProvider, exists(sourceOf(queries, clerkOrgId, provider))),
+  );
+  // In one statement, so that a source that changes meanwhile leaves nobody with neither.
+  const rows = await own.unionAll(platforms);
+  return rows.find(({ organizationId }) => organizationId !== null) ?? rows[0];
 }
 
 /** The same for an API key's holder, planned once. */
 export function prepareFindForHolder(
   database: Database,
-): (which: { organizationId: string; provider: string }) => Promise<SealedRow | undefined> {
+): (which: { organizationId: string; provider: string }) => Promise<CurrentRow | undefined> {
   const find = database.prepare('provider_key_for_holder', (queries) =>
     selectSealed(
       queries,
@@ -95,60 +95,50 @@ export function prepareFindForHolder(
 }
 
 /** All of an organisation's, sorted by provider. */
-export async function listSealed(queries: Queries, owner: Owner): Promise<SealedRow[]> {
-  return selectSealed(queries, ownedBy(owner));
+export async function listSealed(queries: Queries, owner: Owner): Promise<CurrentRow[]> {
+  return selectSealed(queries, ownedBy(queries, owner));
 }
 
-/** Destroys the secret in every version and keeps the row. Null when there was none. */
-export async function destroySecret(
+/** Newest first: all that are kept, or the current one and the one that is asked for. */
+export async function listVersions(
   queries: Queries,
-  clerkOrgId: string,
+  owner: Owner,
   provider: string,
-): Promise<{ organizationId: string } | null> {
-  const [row] = await queries
-    .update(providerKeys)
-    .set({ deletedAt: sql`now()`, updatedAt: sql`now()` })
-    .from(organizations)
+  version?: number,
+): Promise<VersionRow[]> {
+  const isCurrent = eq(providerKeyVersions.version, providerKeys.version);
+  return queries
+    .select({
+      ...sealedColumns,
+      ...stateColumns,
+      createdAt: providerKeyVersions.createdAt,
+      isCurrent: sql<boolean>`${isCurrent}`,
+    })
+    .from(providerKeys)
+    .innerJoin(providerKeyVersions, eq(providerKeyVersions.providerKeyId, providerKeys.id))
+    .innerJoin(dataKeys, eq(dataKeys.id, providerKeyVersions.dataKeyId))
     .where(
       and(
-        eq(organizations.id, providerKeys.organizationId),
-        eq(organizations.clerkOrgId, clerkOrgId),
+        ownedBy(queries, owner),
         eq(providerKeys.provider, provider),
         isNull(providerKeys.deletedAt),
+        version === undefined ? undefined : or(isCurrent, eq(providerKeyVersions.version, version)),
       ),
     )
-    .returning({
-      id: providerKeys.id,
-      organizationId: providerKeys.organizationId,
-      version: providerKeys.version,
-    });
-  if (row === undefined) return null;
-  await destroyVersionsBefore(queries, row.id, row.version + 1);
-  return { organizationId: row.organizationId };
-}
-
-async function destroyVersionsBefore(queries: Queries, providerKeyId: string, version: number): Promise<void> {
-  await queries
-    .delete(providerKeyVersions)
-    .where(and(eq(providerKeyVersions.providerKeyId, providerKeyId), lt(providerKeyVersions.version, version)));
+    .orderBy(desc(providerKeyVersions.version));
 }
 
 function selectSealed(queries: Queries, where: SQL | undefined) {
   return (
     queries
       .select({
-        id: providerKeys.id,
-        organizationId: providerKeys.organizationId,
-        provider: providerKeys.provider,
-        version: providerKeys.version,
-        sealed: providerKeyVersions.sealed,
-        dataKey: wrappedDataKeyColumns,
+        ...sealedColumns,
+        ...stateColumns,
         createdAt: providerKeys.createdAt,
         updatedAt: providerKeys.updatedAt,
         lastUsedAt: providerKeyUses.lastUsedAt,
       })
       .from(providerKeys)
-      .innerJoin(organizations, eq(organizations.id, providerKeys.organizationId))
       .innerJoin(
         providerKeyVersions,
         and(
@@ -167,8 +157,33 @@ function selectSealed(queries: Queries, where: SQL | undefined) {
   );
 }
 
-function ownedBy(owner: Owner): SQL {
-  return 'clerkOrgId' in owner
-    ? eq(organizations.clerkOrgId, owner.clerkOrgId)
-    : eq(organizations.id, owner.organizationId);
+/** Rows of `provider_keys`. */
+export function ownedBy(queries: Queries, owner: Owner): SQL {
+  if ('clerkOrgId' in owner) {
+    const named = queries
+      .select({ id: organizations.id })
+      .from(organizations)
+      .where(eq(organizations.clerkOrgId, owner.clerkOrgId));
+    return inArray(providerKeys.organizationId, named);
+  }
+  const { organizationId } = owner;
+  return organizationId === null
+    ? isNull(providerKeys.organizationId)
+    : eq(providerKeys.organizationId, organizationId);
+}
+
+/** A living organisation's source for a provider, if it is not its own key alone; with `source`, if it is this one. */
+function sourceOf(queries: Queries, clerkOrgId: string, provider: string, source?: 'platform') {
+  return queries
+    .select({ one: sql`1` })
+    .from(providerKeySources)
+    .innerJoin(organizations, eq(organizations.id, providerKeySources.organizationId))
+    .where(
+      and(
+        eq(organizations.clerkOrgId, clerkOrgId),
+        isNull(organizations.endedAt),
+        eq(providerKeySources.provider, provider),
+        source === undefined ? undefined : eq(providerKeySources.source, source),
+      ),
+    );
 }

@@ -6,7 +6,8 @@ import { dataKeys, providerKeys, providerKeyVersions } from '../database/schema.
 /** A version of a provider key as it rests. */
 export interface SealedVersion {
   id: string;
-  organizationId: string;
+  /** null: the platform's. */
+  organizationId: string | null;
   provider: string;
   version: number;
   dataKeyId: string;

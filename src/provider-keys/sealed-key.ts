@@ -25,5 +25,6 @@ export class SealedKey {
 
 export function placeOf(row: Pick<SealedRow, 'id' | 'organizationId' | 'provider' | 'version'>): SecretPlace {
   const { id: rowId, organizationId, provider, version: secretVersion } = row;
-  return { purpose: 'provider-key', organizationId, provider, rowId, secretVersion };
+  const purpose = organizationId === null ? 'platform-key' : 'provider-key';
+  return { purpose, organizationId, provider, rowId, secretVersion };
 }

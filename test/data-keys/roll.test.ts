@@ -49,6 +49,21 @@ async function rowIdOf(org: string): Promise<string> {
 const factsOf = async (org: string) => dataKeysOf(own.database, await rowIdOf(org), SEALED_COLUMNS);
 
 describe('Rolling data keys', () => {
+  it("seals the platform's own keys anew, and every earlier version of a key: each opens as what it was saved as", async () => {
+    const org = newOrganization();
+    const secrets = Array.from({ length: 11 }, newSecret);
+    for (const secret of secrets) await vault.save(org, 'openai', secret);
+    await vault.savePlatforms('openai', 'not-a-real-secret-of-the-platform');
+    expect(await roll()).toMatchObject({ owners: 2, resealed: 11, removed: 2, unreadable: [] });
+    const after = own.vault(masterKey);
+    expect(await after.revealPlatforms('openai')).toBe('not-a-real-secret-of-the-platform');
+    // From the second on: the first was destroyed as the eleventh oldest. Each rollback destroys another.
+    for (let version = 2; version <= 11; version += 1) {
+      await after.rollback(org, 'openai', version);
+      expect(await after.reveal(org, 'openai')).toBe(secrets[version - 1]);
+    }
+  });
+
   it('seals every secret anew with a new data key of its organisation, and removes the old one', async () => {
     const filled = await fillVault(vault, 3);
     const [first] = filled;
@@ -139,7 +154,11 @@ describe('Rolling data keys', () => {
     for (const [provider, secret] of secrets) {
       if (provider !== 'provider-2') expect(await own.vault(masterKey).reveal(org, provider)).toBe(secret);
     }
-    // Saving it again mends it, and the next roll cleans up.
+    // Saving it again mends it, and keeps the damaged version for as long as it is one of ten. Without that the next roll
+    // cleans up.
+    await own.vault(masterKey).save(org, 'provider-2', newSecret());
+    expect(await roll({ organizationId: await rowIdOf(org) })).toMatchObject({ resealed: 5, removed: 1 });
+    await own.vault(masterKey).remove(org, 'provider-2');
     await own.vault(masterKey).save(org, 'provider-2', newSecret());
     expect(await roll({ organizationId: await rowIdOf(org) })).toMatchObject({
       resealed: 5,

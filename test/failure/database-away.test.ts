@@ -53,6 +53,15 @@ function everything() {
     () => as('GET', `/internal/keys?clerkOrgId=${org}`),
     () => as('GET', `/internal/keys/anthropic/decrypt?clerkOrgId=${org}`),
     () => as('DELETE', `/internal/keys/never-stored?clerkOrgId=${org}`),
+    () => as('GET', `/internal/keys/anthropic/versions?clerkOrgId=${org}`),
+    () => as('POST', '/internal/keys/anthropic/rollback', { clerkOrgId: org, version: 1 }),
+    () => as('POST', '/internal/keys/anthropic/check', { clerkOrgId: org }),
+    () => as('GET', `/internal/keys/anthropic/source?clerkOrgId=${org}`),
+    () => as('PUT', '/internal/keys/anthropic/source', { clerkOrgId: org, source: 'own-then-platform' }),
+    () => as('GET', '/internal/platform-keys'),
+    () => as('POST', '/internal/platform-keys', { provider: 'openai', apiKey: 'sk-not-a-real-key-00000000' }),
+    () => as('GET', '/internal/platform-keys/openai/decrypt'),
+    () => as('POST', '/internal/keys/anthropic/report', { clerkOrgId: org, version: 1, outcome: 'rejected' }),
   ];
 }
 
@@ -121,6 +130,8 @@ describe('While the database is slow', () => {
   it('a write that was answered 503 does not happen later, however slowly its statements went on', async () => {
     const read = async () =>
       (await service.asService('GET', `/internal/keys/anthropic/decrypt?clerkOrgId=${org}`)).body;
+    // With ten versions, so that saving another one destroys one.
+    for (let n = 0; n < 10; n += 1) await service.saveProviderKey(org, 'anthropic', `sk-ant-fake-key-number-${n}`);
     const before = await read();
     // Two locks that the save meets one after the other, each within its own limit and both together beyond the trip's.
     const locks = [

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, newOrganization } from '../support/client.ts';
+import { providerKeyHistory, range } from '../support/provider-key-history.ts';
 import { startService, type TestService } from '../support/service.ts';
 
 const MANY = 50;
@@ -44,7 +45,7 @@ describe('50 requests at once', () => {
     expect(new Set(validations.map(({ body }) => body.orgId)).size).toBe(1);
   });
 
-  it('that save one provider with 50 values leave one row, one version and one readable secret of the 50', async () => {
+  it('that save one provider with 50 values leave one row, its newest ten versions and one current secret of the 50', async () => {
     const org = newOrganization();
     const values = Array.from({ length: MANY }, (_, n) => `not-a-real-secret-number-${n}`);
     const answers = await atOnce((n) => service.saveProviderKey(org, 'openai', String(values[n])));
@@ -54,7 +55,7 @@ describe('50 requests at once', () => {
     const last = answers.findIndex((answer) => answer.body.version === MANY);
     expect({ status, key: body.key, version: body.version }).toEqual({ status: 200, key: values[last], version: MANY });
     expect(await count('provider_keys', org)).toBe(1);
-    expect(await count('provider_key_versions', org)).toBe(1);
+    expect(await count('provider_key_versions', org)).toBe(10);
     expect(await count('data_keys', org)).toBe(1);
   });
 
@@ -113,7 +114,47 @@ describe('50 requests at once', () => {
     const versions = answers.filter((_, n) => n % 4 === 3).map(({ body }) => body.version);
     expect(new Set(versions).size).toBe(versions.length);
     expect(await count('provider_keys', org)).toBe(1);
-    expect(await count('provider_key_versions', org)).toBeLessThanOrEqual(1);
+    expect(await count('provider_key_versions', org)).toBeLessThanOrEqual(10);
+  });
+
+  it('that save, roll back and delete one key give no number to two secrets, and keep at most ten versions', async () => {
+    const org = newOrganization();
+    const key = providerKeyHistory(service, org);
+    // Told apart by what their masks show.
+    const secretOf = (n: number) => `sk-a-not-a-real-secret-${String(n).padStart(4, '0')}`;
+    for (const n of range(1, 5)) await key.save(secretOf(n));
+    let most = 0;
+    let over = false;
+    const watch = (async () => {
+      while (!over) most = Math.max(most, (await key.sealed()).length);
+    })();
+    const answers = await atOnce((n) => {
+      if (n % 5 === 0) return key.remove();
+      return n % 2 === 0 ? key.save(secretOf(100 + n)) : key.rollback((n % 5) + 1);
+    });
+    over = true;
+    await watch;
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(10);
+    const masks = new Map<number, string>();
+    for (const [n, answer] of answers.entries()) {
+      if (n % 5 === 0) expect(answer.status).toBe(200);
+      else if (n % 2 === 0) expect([200, 201]).toContain(answer.status);
+      else expect([200, 404]).toContain(answer.status);
+      const { version, maskedKey } = answer.body;
+      if (maskedKey === undefined) continue;
+      expect(masks.get(version) ?? maskedKey).toBe(maskedKey);
+      masks.set(version, maskedKey);
+    }
+    await key.save(secretOf(999));
+    const listed = (await key.versions()).body.versions;
+    for (const { version, maskedKey, status } of listed) {
+      expect(status).toBe('unchecked');
+      expect(masks.get(version) ?? maskedKey).toBe(maskedKey);
+    }
+    expect((await key.reveal()).body).toMatchObject({ key: secretOf(999), version: listed[0].version });
+    expect(Math.max(...masks.keys())).toBeLessThan(listed[0].version);
+    expect(await count('provider_keys', org)).toBe(1);
   });
 
   it('that revoke one key all succeed, and count as one change', async () => {

@@ -22,6 +22,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 const FIELDS = [
   ...['clerkOrgId', 'provider', 'apiKey', 'name', 'environment', 'expiresAt', 'scopes', 'metadata', 'limit'],
   ...['permissions', 'revealProviders'],
+  ...['check', 'version', 'outcome', 'source'],
 ];
 const QUERY_NAMES = ['clerkOrgId', 'limit', 'cursor', 'includeRevoked', 'scope'];
 
@@ -104,9 +105,13 @@ describe('no endpoint ever answers 5xx, and every 4xx is a problem', () => {
   it('to any body', async () => {
     const writes = fc.constantFrom(
       ['POST', '/internal/api-keys'],
-      ['POST', '/internal/keys'],
       ['POST', '/internal/service-keys'],
       ['DELETE', '/internal/api-keys/{id}'],
+      ...['/internal/keys', '/internal/platform-keys'].flatMap((path) => [
+        ['POST', path],
+        ...['rollback', 'check', 'report'].map((verb) => ['POST', `${path}/openai/${verb}`]),
+      ]),
+      ['PUT', '/internal/keys/openai/source'],
     );
     await fc.assert(
       fc.asyncProperty(writes, body, async ([verb, path], sent) => {

@@ -18,12 +18,12 @@ const reveal = async (org: string, provider = 'openai') =>
 /** Every row of an organisation's provider keys with the transaction that wrote it: any write at all changes it. */
 const rowsOf = (org: string) =>
   service.sql(
-    `select o.xmin::text as o, k.xmin::text as k, k.updated_at, k.version, v.xmin::text as v, v.sealed, d.xmin::text as d, d.seals
+    `select o.xmin::text as o, k.xmin::text as k, k.updated_at, k.version, v.version as of, v.xmin::text as v, v.sealed, d.xmin::text as d, d.seals
      from key_service.organizations o
      join key_service.provider_keys k on k.organization_id = o.id
      join key_service.provider_key_versions v on v.provider_key_id = k.id
      join key_service.data_keys d on d.organization_id = o.id
-     where o.clerk_org_id = $1`,
+     where o.clerk_org_id = $1 order by v.version`,
     [org],
   );
 
@@ -34,7 +34,13 @@ describe('POST /internal/keys', () => {
       const { status, body } = await save({ clerkOrgId: org, provider: 'openai', apiKey: SECRET });
       expect({ status, body }).toEqual({
         status: 201,
-        body: { provider: 'openai', maskedKey: 'sk-a••••3f9Q', version: 1, message: expect.stringMatching(/\S/) },
+        body: {
+          provider: 'openai',
+          maskedKey: 'sk-a••••3f9Q',
+          version: 1,
+          status: 'unchecked',
+          message: expect.stringMatching(/\S/),
+        },
       });
       expect(await reveal(org)).toMatchObject({ key: SECRET, version: 1 });
     });
@@ -117,14 +123,18 @@ describe('POST /internal/keys', () => {
   });
 
   describe('200', () => {
-    it('replaces a key by another value, as the next version, and destroys the old one', async () => {
+    it('replaces a key by another value, as the next version, and keeps the old one', async () => {
       const org = newOrganization();
       await service.saveProviderKey(org, 'openai', SECRET);
       const { status, body } = await service.saveProviderKey(org, 'openai', 'sk-b-not-a-real-secret-at-all-7x2W');
       expect(status).toBe(200);
       expect(body).toMatchObject({ provider: 'openai', maskedKey: 'sk-b••••7x2W', version: 2 });
       expect(await reveal(org)).toMatchObject({ key: 'sk-b-not-a-real-secret-at-all-7x2W', version: 2 });
-      expect(await rowsOf(org)).toEqual([expect.objectContaining({ version: 2 })]);
+      const rows = await rowsOf(org);
+      expect(rows.map((row) => [row['of'], row['version']])).toEqual([
+        [1, 2],
+        [2, 2],
+      ]);
     });
 
     it.each([

@@ -46,6 +46,16 @@ describe('a secret that is where it belongs', () => {
     ['a provider key that is stored', 201, (s) => service.saveProviderKey(org, 'first', s)],
     ['a provider key that is replaced', 200, (s) => service.saveProviderKey(org, 'first', s)],
     [
+      'a provider key that is checked',
+      201,
+      (s) => send('POST', '/internal/keys', SERVICE, { clerkOrgId: org, provider: 'checked', apiKey: s, check: true }),
+    ],
+    [
+      "the platform's own provider key",
+      201,
+      (s) => send('POST', '/internal/platform-keys', SERVICE, { provider: 'first', apiKey: s }),
+    ],
+    [
       'a name and metadata',
       201,
       (s) => send('POST', '/internal/api-keys', SERVICE, { clerkOrgId: org, name: s, metadata: { s } }),
@@ -123,6 +133,24 @@ describe('a secret that is where it does not belong', () => {
     ['a limit', 400, (s) => service.asService('GET', `/internal/api-keys?clerkOrgId=${org}&limit=${s}`)],
     ['a scope that is asked for', 400, (s) => service.asHolder(apiKey, `/validate?scope=${s}!`)],
     ['an organisation', 400, (s) => service.asService('GET', `/internal/keys?clerkOrgId=${s}%20x`)],
+    [
+      'a provider to list the versions of',
+      200,
+      (s) => service.asService('GET', `/internal/keys/${s}/versions?clerkOrgId=${org}`),
+    ],
+    ['a provider to check', 404, (s) => send('POST', `/internal/keys/${s}/check`, SERVICE, { clerkOrgId: org })],
+    [
+      'a version to roll back to',
+      400,
+      (s) => send('POST', '/internal/keys/first/rollback', SERVICE, { clerkOrgId: org, version: s }),
+    ],
+    [
+      'an outcome to report',
+      400,
+      (s) => send('POST', '/internal/keys/first/report', SERVICE, { clerkOrgId: org, version: 1, outcome: s }),
+    ],
+    ['a source', 400, (s) => send('PUT', '/internal/keys/first/source', SERVICE, { clerkOrgId: org, source: s })],
+    ["a provider of the platform's", 404, (s) => service.asService('GET', `/internal/platform-keys/${s}/decrypt`)],
     ['a field that does not exist', 400, (s) => send('POST', '/internal/keys', SERVICE, { clerkOrgId: org, [s]: s })],
     [
       'a value of the wrong type',

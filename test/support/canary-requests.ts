@@ -28,9 +28,16 @@ const event: Body = (clerkOrgId, secret) => ({
 /** What each operation with a body is sent when all is well; a secret stands where one belongs. */
 const BODIES: Record<string, Body> = {
   'POST /internal/api-keys': named,
-  'POST /internal/keys': (clerkOrgId, secret) => ({ clerkOrgId, provider: 'openai', apiKey: secret }),
+  'POST /internal/keys': (clerkOrgId, secret) => ({ clerkOrgId, provider: 'openai', apiKey: secret, check: true }),
   'POST /internal/service-keys': () => ({ name: 'canary', permissions: ['provider-keys:reveal'] }),
+  'POST /internal/keys/{provider}/rollback': (clerkOrgId) => ({ clerkOrgId, version: 1 }),
+  'POST /internal/keys/{provider}/check': named,
   'POST /internal/keys/{provider}/report': reported,
+  'PUT /internal/keys/{provider}/source': (clerkOrgId) => ({ clerkOrgId, source: 'own-then-platform' }),
+  'POST /internal/platform-keys': (_org, secret) => ({ provider: 'openai', apiKey: secret, check: true }),
+  'POST /internal/platform-keys/{provider}/rollback': () => ({ version: 1 }),
+  'POST /internal/platform-keys/{provider}/check': () => ({}),
+  'POST /internal/platform-keys/{provider}/report': () => ({ version: 1, outcome: 'rejected' }),
   'POST /webhooks/clerk': event,
 };
 

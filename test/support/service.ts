@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { loadConfig } from '../../src/config.ts';
 import { type ErrorMonitor, noErrorMonitor } from '../../src/observability/error-monitor.ts';
 import { createLogger } from '../../src/observability/logger.ts';
+import type { ProviderChecker } from '../../src/providers/provider-checker.ts';
 import { start } from '../../src/start.ts';
 import { type Client, clientOf, SERVICE_KEY } from './client.ts';
 import { execute } from './database-server.ts';
@@ -25,6 +26,7 @@ export interface TestService extends Client {
 interface Options {
   environment?: NodeJS.ProcessEnv;
   monitor?: ErrorMonitor;
+  providerChecker?: ProviderChecker;
   /** Leads the service to its database another way, through a proxy say. */
   leadDatabase?: (url: string) => Promise<string>;
   /** Leads its change feed there another way. */
@@ -40,6 +42,7 @@ const EXPRESS_PROTOTYPES = process.env['TEST_EXPRESS_PROTOTYPES'] === 'per-reque
 export async function startService({
   environment = {},
   monitor = noErrorMonitor,
+  providerChecker,
   leadDatabase = async (url) => url,
   leadChangeFeed,
   beside,
@@ -73,6 +76,7 @@ export async function startService({
     secrets,
     logger: createLogger(config, { output }),
     monitor,
+    checker: providerChecker,
     expressPrototypes: EXPRESS_PROTOTYPES,
   }).catch(async (error) => {
     await database.drop();

@@ -5,6 +5,9 @@ import { noChangeFeed } from '../../src/database/change-feed/change-feed.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import { Keyring } from '../../src/encryption/keyring.ts';
 import { type MasterKey, masterKeyFromBytes } from '../../src/encryption/master-key.ts';
+import { KeyOpener } from '../../src/provider-keys/key-opener.ts';
+import { KeyVersions } from '../../src/provider-keys/key-versions.ts';
+import { type Owner, PLATFORM } from '../../src/provider-keys/owner.ts';
 import { ProviderKeys } from '../../src/provider-keys/provider-keys.ts';
 import { LastUsed } from '../../src/usage/last-used.ts';
 import { newOrganization } from './client.ts';
@@ -46,7 +49,12 @@ export class ScriptedMasterKey implements MasterKey {
 export interface Vault {
   dataKeys: DataKeys;
   save(clerkOrgId: string, provider: string, secret: string): Promise<{ version: number }>;
+  /** The same for the platform's own key. */
+  savePlatforms(provider: string, secret: string): Promise<{ version: number }>;
+  rollback(clerkOrgId: string, provider: string, version: number): Promise<{ version: number }>;
+  remove(clerkOrgId: string, provider: string): Promise<boolean>;
   reveal(clerkOrgId: string, provider: string): Promise<string>;
+  revealPlatforms(provider: string): Promise<string>;
 }
 
 export interface VaultDatabase {
@@ -75,22 +83,32 @@ export async function createVaultDatabase(): Promise<VaultDatabase> {
         onDamaged: () => {},
         ...options,
       });
+      const changes = noChangeFeed;
+      const opener = new KeyOpener(dataKeys, () => {});
+      const checker = { check: async () => 'unchecked' as const };
+      const versions = new KeyVersions({ database, changes, dataKeys, opener, checker });
       const providerKeys = new ProviderKeys({
         database,
-        dataKeys,
-        changes: noChangeFeed,
+        opener,
+        changes,
         cacheMaxBytes: 1024 * 1024,
         lookUpsAtOnce: 2,
         lastUsed: new LastUsed(
           async () => {},
           () => {},
         ),
-        onUnreadable: () => {},
       });
+      const save = (owner: Owner, provider: string, secret: string) =>
+        versions.save(caller, { owner, provider, secret, check: false });
       return {
         dataKeys,
-        save: (clerkOrgId, provider, secret) => providerKeys.save(caller, { clerkOrgId, provider, secret }),
+        save: (clerkOrgId, provider, secret) => save({ clerkOrgId }, provider, secret),
+        savePlatforms: (provider, secret) => save(PLATFORM, provider, secret),
+        rollback: (clerkOrgId, provider, version) =>
+          versions.rollback(caller, { owner: { clerkOrgId }, provider, version }),
+        remove: (clerkOrgId, provider) => providerKeys.remove(caller, { clerkOrgId }, provider),
         reveal: async (clerkOrgId, provider) => (await providerKeys.reveal(caller, clerkOrgId, provider)).key,
+        revealPlatforms: async (provider) => (await providerKeys.revealPlatforms(caller, provider)).key,
       };
     },
     async close() {

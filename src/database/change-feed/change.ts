@@ -13,6 +13,8 @@ export type Change =
   | { kind: 'organization-changed'; organizationId: string }
   | { kind: 'data-key-removed'; dataKeyId: string }
   | { kind: 'membership-changed'; clerkOrgId: string }
+  /** Nothing of it is remembered: only services are handed it, and each time it is read. */
+  | { kind: 'platform-key-changed'; provider: string }
   | { kind: 'everything-changed' };
 
 /** The SHA-256 of a key as memory knows it: a character for each byte, half the size of its hexadecimal form. */
@@ -24,6 +26,7 @@ const KEY = /^(api-key|service-key) (created|changed|revoked) ([A-Za-z0-9+/]{43}
 const MEMBERSHIP_CHANGED = 'membership changed ';
 const MEMBERSHIP = new RegExp(`^${MEMBERSHIP_CHANGED}(\\S{1,255})$`);
 const DATA_KEY = /^data-key removed ([0-9a-f-]{36})$/;
+const PLATFORM_KEY = /^platform-key changed ([a-z0-9][a-z0-9-]{0,62})$/;
 const ORGANIZATION = /^organization changed ([0-9a-f-]{36})$/;
 
 /** Reads a notification. One that is not understood, a later version's perhaps, may mean anything: everything changed. */
@@ -39,6 +42,8 @@ export function parseChange(payload: string): Change {
   if (dataKeyId !== undefined) return { kind: 'data-key-removed', dataKeyId };
   const [, clerkOrgId] = MEMBERSHIP.exec(payload) ?? [];
   if (clerkOrgId !== undefined) return { kind: 'membership-changed', clerkOrgId };
+  const [, provider] = PLATFORM_KEY.exec(payload) ?? [];
+  if (provider !== undefined) return { kind: 'platform-key-changed', provider };
   const [, organizationId] = ORGANIZATION.exec(payload) ?? [];
   return organizationId === undefined
     ? { kind: 'everything-changed' }
@@ -59,6 +64,8 @@ export function subjectOf(change: Change): string | null {
       return change.dataKeyId;
     case 'membership-changed':
       return change.clerkOrgId;
+    case 'platform-key-changed':
+      return `platform-key ${change.provider}`;
     case 'everything-changed':
       return null;
     default:

@@ -48,6 +48,12 @@ describe('a change, as it is announced', () => {
     expect(subjectOf(change)).toBe('org_fake-1');
   });
 
+  it("is of the platform's key of a provider, which nothing else is named like", () => {
+    const change = parseChange('platform-key changed open-ai-2');
+    expect(change).toEqual({ kind: 'platform-key-changed', provider: 'open-ai-2' });
+    expect(subjectOf(change)).toBe('platform-key open-ai-2');
+  });
+
   it('is of everything', () => {
     const change = parseChange('everything changed');
     expect(change).toEqual({ kind: 'everything-changed' });
@@ -79,6 +85,10 @@ describe('a change, as it is announced', () => {
     `organization changed ${ORGANIZATION} openai`,
     `organizations changed ${ORGANIZATION}`,
     `workspace changed ${ORGANIZATION}`,
+    'platform-key changed ',
+    'platform-key changed OpenAI',
+    `platform-key changed ${'a'.repeat(64)}`,
+    'platform-key removed openai',
     '{"kind":"api-key-revoked"}',
   ])('is one of everything when it is not understood: %j', (payload) => {
     expect(parseChange(payload)).toEqual({ kind: 'everything-changed' });

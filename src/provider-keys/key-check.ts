@@ -1,0 +1,28 @@
+import type { CheckOutcome, ProviderChecker } from '../providers/provider-checker.ts';
+import { within } from '../time-limit.ts';
+import { type KeyState, UNCHECKED } from './key-state.ts';
+
+/** What is known of a secret once its provider was asked. */
+export interface CheckedState extends KeyState {
+  status: CheckOutcome;
+}
+
+class NoAnswerInTime extends Error {}
+
+/**
+ * Asks the provider, and takes one that is too slow for one that cannot be reached. Holds nothing meanwhile.
+ *
+ * @param limitMs what there is for it, if that is less than the checker takes
+ */
+export async function ask(
+  checker: ProviderChecker,
+  { provider, secret }: { provider: string; secret: string },
+  limitMs: number,
+): Promise<CheckedState> {
+  const answer = within(limitMs, checker.check(provider, secret), () => new NoAnswerInTime());
+  const status = await answer.catch((error: unknown) => {
+    if (!(error instanceof NoAnswerInTime)) throw error;
+    return 'unreachable' as const;
+  });
+  return status === 'unchecked' ? UNCHECKED : { status, lastCheckedAt: new Date() };
+}

@@ -1,0 +1,54 @@
+import type { ServiceCaller } from '../caller.ts';
+import type { Changes } from '../database/change-feed/change-feed.ts';
+import type { Database } from '../database/database.ts';
+import type { Queries } from '../database/queries.ts';
+import { ensureOrganization } from '../organizations/organizations.ts';
+import { findSource, removeSource, type StoredSource, storeSource } from './source-store.ts';
+
+/**
+ * Where services get an organisation's key of a provider from.
+ * - `own`: the organisation's own key, or none
+ * - `platform`: the platform's, or none
+ * - `own-then-platform`: the organisation's own, and the platform's when it has none. One that does not open, or that its
+ *   provider rejects, is there: to go on with the platform's would be to pay for a fault that nobody sees.
+ */
+export type KeySource = 'own' | StoredSource;
+
+/** Says for each organisation and provider where its services get the key from; its own, unless they are told otherwise. */
+export class KeySources {
+  readonly #database: Database;
+  readonly #changes: Changes;
+
+  constructor({ database, changes }: { database: Database; changes: Changes }) {
+    this.#database = database;
+    this.#changes = changes;
+  }
+
+  async get(_caller: ServiceCaller, clerkOrgId: string, provider: string): Promise<KeySource> {
+    const source = await this.#database.query((queries) => findSource(queries, clerkOrgId, provider));
+    return source ?? 'own';
+  }
+
+  /** The same source again writes nothing, and neither does `own` for an organisation that is not known. */
+  async set(
+    _caller: ServiceCaller,
+    { clerkOrgId, provider, source }: { clerkOrgId: string; provider: string; source: KeySource },
+  ): Promise<void> {
+    const changed = await this.#database.transaction((queries) =>
+      source === 'own'
+        ? removeSource(queries, clerkOrgId, provider)
+        : this.#store(queries, clerkOrgId, provider, source),
+    );
+    if (changed !== undefined) this.#changes.announce({ kind: 'organization-changed', organizationId: changed });
+  }
+
+  async #store(
+    queries: Queries,
+    clerkOrgId: string,
+    provider: string,
+    source: StoredSource,
+  ): Promise<string | undefined> {
+    const organizationId = await ensureOrganization(queries, clerkOrgId);
+    return (await storeSource(queries, { organizationId, provider, source })) ? organizationId : undefined;
+  }
+}

@@ -1,0 +1,105 @@
+import type { ServiceCaller } from '../caller.ts';
+import type { Database } from '../database/database.ts';
+import type { Queries } from '../database/queries.ts';
+import type { CheckOutcome, ProviderChecker } from '../providers/provider-checker.ts';
+import { countdown } from '../time-limit.ts';
+import { ask } from './key-check.ts';
+import type { KeyOpener } from './key-opener.ts';
+import type { KeyState } from './key-state.ts';
+import { storeState, storeStatus } from './key-state-store.ts';
+import { keyNotFound, versionNotFound } from './not-found.ts';
+import { type Owner, PLATFORM } from './owner.ts';
+import { findSealed, listVersions } from './provider-key-store.ts';
+import { SealedKey } from './sealed-key.ts';
+import { findSource } from './source-store.ts';
+
+/** A check reads, asks and stores; with finding a service key before it, all of it stays below 2 s. */
+const LIMIT_MS = 1_600;
+const READ_LIMIT_MS = 850;
+/** Of what a slow provider leaves. */
+const STORE_SHARE_MS = 300;
+
+export interface CheckedVersion extends KeyState {
+  version: number;
+  outcome: CheckOutcome;
+}
+
+/** What a caller found when it used the key. */
+export type Trouble = 'rejected' | 'rate_limited';
+
+export interface Report {
+  provider: string;
+  /** As the key was handed out. */
+  version: number;
+  outcome: Trouble;
+}
+
+export interface ReportedVersion extends KeyState {
+  version: number;
+}
+
+interface Dependencies {
+  database: Database;
+  opener: KeyOpener;
+  checker: ProviderChecker;
+}
+
+/** What is known of the secrets that are stored: asks their providers, and notes what they say. */
+export class KeyStates {
+  readonly #dependencies: Dependencies;
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * Asks the provider about the current secret, and notes the outcome of the version that was asked about, whichever is
+   * current by then. Where nobody can be asked, what was known stays.
+   *
+   * @throws ServiceError `provider_key_not_found` or `provider_key_unreadable`; `provider_key_version_not_found` when it
+   * was destroyed meanwhile
+   */
+  async check(caller: ServiceCaller, owner: Owner, provider: string): Promise<CheckedVersion> {
+    const { database, opener, checker } = this.#dependencies;
+    const msLeft = countdown(LIMIT_MS);
+    const row = await database.query((queries) => findSealed(queries, owner, provider), READ_LIMIT_MS);
+    if (row === undefined) throw keyNotFound(owner);
+    const secret = await opener.open(caller, new SealedKey(row));
+    const state = await ask(checker, { provider, secret }, msLeft(STORE_SHARE_MS));
+    const { version, status, lastCheckedAt } = row;
+    if (state.status === 'unchecked') return { version, outcome: 'unchecked', status, lastCheckedAt };
+    const isStored = await database.query((queries) => storeState(queries, row, state), msLeft());
+    if (!isStored) throw versionNotFound();
+    return { version, outcome: state.status, ...state };
+  }
+
+  /**
+   * Notes trouble of the version that had it, whichever is current. However many report the same, it is written once.
+   *
+   * @throws ServiceError `provider_key_not_found` or `provider_key_version_not_found`
+   */
+  async report(_caller: ServiceCaller, owner: Owner, report: Report): Promise<ReportedVersion> {
+    return this.#dependencies.database.query((queries) => note(queries, owner, report));
+  }
+
+  /**
+   * The same of a key of the platform's that was handed out for an organisation: by whoever it was handed to, and as long
+   * as the organisation's source says that it is.
+   */
+  async reportHanded(_caller: ServiceCaller, clerkOrgId: string, report: Report): Promise<ReportedVersion> {
+    return this.#dependencies.database.query(async (queries) => {
+      const source = await findSource(queries, clerkOrgId, report.provider);
+      if (source === undefined) throw keyNotFound({ clerkOrgId });
+      return note(queries, PLATFORM, report);
+    });
+  }
+}
+
+async function note(queries: Queries, owner: Owner, { provider, version, outcome }: Report): Promise<ReportedVersion> {
+  const rows = await listVersions(queries, owner, provider, version);
+  if (rows.length === 0) throw keyNotFound(owner);
+  const reported = rows.find((row) => row.version === version);
+  if (reported === undefined) throw versionNotFound();
+  if (reported.status !== outcome) await storeStatus(queries, reported, outcome);
+  return { version, status: outcome, lastCheckedAt: reported.lastCheckedAt };
+}

@@ -1,0 +1,133 @@
+import type { ServiceCaller } from '../caller.ts';
+import { ServiceError } from '../errors.ts';
+import { ensureOrganization } from '../organizations/organizations.ts';
+import type { ProviderChecker } from '../providers/provider-checker.ts';
+import { ask } from './key-check.ts';
+import { READ_LIMIT_MS } from './key-opener.ts';
+import { type KeyState, type ShownStatus, UNCHECKED } from './key-state.ts';
+import { keyNotFound, versionNotFound } from './not-found.ts';
+import type { Owner } from './owner.ts';
+import { findSealed, listVersions } from './provider-key-store.ts';
+import { SealedKey } from './sealed-key.ts';
+import {
+  beginChange,
+  type CurrentVersion,
+  DATABASE_SHARE_MS,
+  type NextVersion,
+  noteState,
+  type Unchanged,
+  VersionWriter,
+  type VersionWriterOptions,
+} from './version-writer.ts';
+
+export interface ListedVersion extends Omit<KeyState, 'status'> {
+  version: number;
+  maskedKey: string;
+  current: boolean;
+  status: ShownStatus;
+  /** When it was saved. */
+  createdAt: Date;
+}
+
+export interface WantedSecret {
+  owner: Owner;
+  provider: string;
+  secret: string;
+  /** Whether the provider is asked first. */
+  check: boolean;
+}
+
+interface Dependencies extends VersionWriterOptions {
+  checker: ProviderChecker;
+}
+
+/** The history of provider keys, the platform's own too: which versions there are, and what becomes the next one. */
+export class KeyVersions {
+  readonly #dependencies: Dependencies;
+  readonly #writer: VersionWriter;
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+    this.#writer = new VersionWriter(dependencies);
+  }
+
+  /** Newest first; none for a key that is not there. What does not open is listed as in `ProviderKeys.list`. */
+  async list(caller: ServiceCaller, owner: Owner, provider: string): Promise<ListedVersion[]> {
+    const { database, opener } = this.#dependencies;
+    const rows = await database.query((queries) => listVersions(queries, owner, provider), READ_LIMIT_MS);
+    return Promise.all(
+      rows.map(async (row) => {
+        const { maskedKey, status } = await opener.mask(caller, new SealedKey(row), row.status);
+        const { version, isCurrent: current, lastCheckedAt, createdAt } = row;
+        return { version, maskedKey, current, status, lastCheckedAt, createdAt };
+      }),
+    );
+  }
+
+  /**
+   * Saves a secret as the next version. The same secret as the current one keeps its version, and writes nothing but what
+   * its provider says of it.
+   *
+   * The provider is asked before anything else, so that a key that it rejects leaves no trace, and no connection waits.
+   *
+   * @throws ServiceError `provider_key_rejected`
+   */
+  async save(caller: ServiceCaller, wanted: WantedSecret): Promise<CurrentVersion> {
+    const { checker } = this.#dependencies;
+    const msLeft = beginChange();
+    const state = wanted.check ? await ask(checker, wanted, msLeft(DATABASE_SHARE_MS)) : UNCHECKED;
+    return this.#writer.write(caller, msLeft, () => this.#prepare(caller, wanted, state));
+  }
+
+  /**
+   * Makes the secret of an earlier version the current one again, as the next version: no version number ever names two
+   * secrets. What is known of it stays known. Writes nothing when it is the current one already.
+   *
+   * @throws ServiceError `provider_key_not_found`, `provider_key_version_not_found` or `provider_key_unreadable`
+   */
+  async rollback(
+    caller: ServiceCaller,
+    { owner, provider, version }: { owner: Owner; provider: string; version: number },
+  ): Promise<CurrentVersion> {
+    const { database, dataKeys, opener } = this.#dependencies;
+    return this.#writer.write(caller, beginChange(), async () => {
+      const rows = await database.query((queries) => listVersions(queries, owner, provider, version));
+      const current = rows.find((row) => row.isCurrent);
+      if (current === undefined) throw keyNotFound(owner);
+      const wanted = rows.find((row) => row.version === version);
+      if (wanted === undefined) throw versionNotFound();
+      const secret = await opener.open(caller, new SealedKey(wanted));
+      if (wanted === current || (await this.#writer.holds(caller, current, secret))) {
+        return { secret, unchanged: current };
+      }
+      const { organizationId } = wanted;
+      const dataKey = await dataKeys.forSealing(organizationId);
+      return { secret, organizationId, provider, dataKey, differsFrom: current.version, from: { version } };
+    });
+  }
+
+  async #prepare(
+    caller: ServiceCaller,
+    { owner, provider, secret }: WantedSecret,
+    state: KeyState,
+  ): Promise<Unchanged | NextVersion> {
+    const { database, dataKeys } = this.#dependencies;
+    const current = await database.query((queries) => findSealed(queries, owner, provider));
+    const isUnchanged = current !== undefined && (await this.#writer.holds(caller, current, secret));
+    const status = isUnchanged ? await database.query((queries) => noteState(queries, current, state)) : state.status;
+    if (state.status === 'rejected') throw rejected();
+    if (isUnchanged) return { secret, unchanged: { version: current.version, status } };
+    const organizationId = current === undefined ? await this.#ensureOwner(owner) : current.organizationId;
+    const dataKey = await dataKeys.forSealing(organizationId);
+    return { secret, organizationId, provider, dataKey, differsFrom: current?.version ?? null, from: { state } };
+  }
+
+  async #ensureOwner(owner: Owner): Promise<string | null> {
+    if ('organizationId' in owner) return owner.organizationId;
+    return this.#dependencies.database.query((queries) => ensureOrganization(queries, owner.clerkOrgId));
+  }
+}
+
+function rejected(): ServiceError {
+  return new ServiceError('provider_key_rejected', 'The provider rejects this key; it was not saved.');
+}
