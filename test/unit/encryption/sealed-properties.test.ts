@@ -8,13 +8,15 @@ const dataKey: fc.Arbitrary<DataKey> = fc.record({
   id: fc.uuid(),
   key: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes)),
 });
-const place: fc.Arbitrary<SecretPlace> = fc.record({
-  purpose: fc.constant('provider-key' as const),
-  organizationId: fc.uuid(),
+const within = {
   provider: fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,62}$/),
   rowId: fc.uuid(),
   secretVersion: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
-});
+};
+const place: fc.Arbitrary<SecretPlace> = fc.oneof(
+  fc.record({ purpose: fc.constant('provider-key' as const), organizationId: fc.uuid(), ...within }),
+  fc.record({ purpose: fc.constant('platform-key' as const), organizationId: fc.constant(null), ...within }),
+);
 const secret = fc.string({ unit: 'grapheme', maxLength: 64 });
 const row = fc.record({ dataKey, place, secret });
 
