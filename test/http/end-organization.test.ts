@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newOrganization } from '../support/client.ts';
 import { expectInvalid, expectProblem } from '../support/problem.ts';
 import { startService, type TestService } from '../support/service.ts';
+import { organizationDeleted } from '../support/webhooks.ts';
 
 let service: TestService;
 beforeAll(async () => {
@@ -127,6 +128,25 @@ describe('DELETE /internal/organizations/:clerkOrgId', () => {
       const removed = await service.asService('DELETE', `/internal/keys/openai?clerkOrgId=${org}`);
       expect(removed.body).toMatchObject({ deleted: false });
       expect(await dataKeysOf(org)).toEqual([]);
+    });
+
+    it('a secret that is kept for the days of grace can neither be listed, brought back, checked nor reported', async () => {
+      const org = newOrganization();
+      await service.saveProviderKey(org, 'openai', 'sk-not-a-real-key-1');
+      await service.saveProviderKey(org, 'openai', 'sk-not-a-real-key-2');
+      await organizationDeleted(service, org);
+      const versions = await service.asService('GET', `/internal/keys/openai/versions?clerkOrgId=${org}`);
+      expect(versions.status === 404 || versions.body.versions.length === 0).toBe(true);
+      for (const [what, body] of [
+        ['rollback', { version: 1 }],
+        ['report', { version: 2, outcome: 'rejected' }],
+        ['check', {}],
+      ] as const) {
+        const answer = await service.asService('POST', `/internal/keys/openai/${what}`, { clerkOrgId: org, ...body });
+        expectProblem(answer, 404, 'provider_key_not_found');
+      }
+      const { body } = await service.asService('DELETE', `/internal/organizations/${org}`);
+      expect(body.destroyed).toMatchObject({ providerKeys: 1, secrets: 2 });
     });
 
     it.each([
