@@ -36,9 +36,9 @@ export interface ApiKeyCaller extends Origin {
   organizationId: string;
 }
 
-/** The service itself at work that no caller asked for; `name` says which work. */
+/** An operator at a terminal, or the service itself at work that nobody asked for; `name` says which command or work. */
 export interface OperatingCaller extends Origin {
-  kind: 'system';
+  kind: 'commandLine' | 'system';
   name: string;
 }
 
@@ -48,7 +48,21 @@ export interface OperatingCaller extends Origin {
  */
 export type Caller = ServiceCaller | ApiKeyCaller | OperatingCaller;
 
+/** What kind of caller it is, as logs and the audit call it. */
+export const CALLER_KINDS = {
+  service: 'service',
+  apiKey: 'api-key',
+  commandLine: 'command-line',
+  system: 'system',
+} as const satisfies Record<Caller['kind'], string>;
+
+/** Its kind and its name among its kind; never a secret. */
+export function identityOf(caller: Caller): { kind: string; name: string } {
+  return { kind: CALLER_KINDS[caller.kind], name: caller.kind === 'apiKey' ? caller.apiKeyId : caller.name };
+}
+
 /** The name under which a caller appears in logs; never a secret. */
 export function callerName(caller: Caller): string {
-  return caller.kind === 'apiKey' ? `api-key:${caller.apiKeyId}` : `${caller.kind}:${caller.name}`;
+  const { kind, name } = identityOf(caller);
+  return `${kind}:${name}`;
 }

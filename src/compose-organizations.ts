@@ -1,4 +1,5 @@
 import { countApiKeys, revokeApiKeys } from './api-keys/ending-store.ts';
+import type { Audit } from './audit/audit.ts';
 import type { Clerk } from './clerk/clerk.ts';
 import type { EventHandlers } from './clerk/endpoints.ts';
 import type { Config } from './config.ts';
@@ -24,18 +25,21 @@ export interface ComposedOrganizations {
 export function composeOrganizations({
   config,
   database,
+  audit,
   changes,
   clerk,
   logger,
 }: {
   config: Config;
   database: Database;
+  audit: Audit;
   changes: Changes;
   clerk: Clerk;
   logger: Logger;
 }): ComposedOrganizations {
   const endings = new OrganizationEndings({
     database,
+    audit,
     changes,
     graceDays: config.organizations.graceDays,
     belongings: {

@@ -4,8 +4,11 @@ import { clientAuthentication } from './api-keys/client-authentication.ts';
 import { apiKeyEndpoints } from './api-keys/endpoints.ts';
 import { KeyValidation } from './api-keys/validation.ts';
 import { validationEndpoint } from './api-keys/validation-endpoint.ts';
+import { AuditLog } from './audit/audit-log.ts';
+import { auditEndpoints } from './audit/endpoints.ts';
 import { connectClerk } from './clerk/clerk.ts';
 import { webhookEndpoints } from './clerk/endpoints.ts';
+import { type ComposedAudit, composeAudit } from './compose-audit.ts';
 import { composeOrganizations } from './compose-organizations.ts';
 import type { Config, Secrets } from './config.ts';
 import { DataKeys } from './data-keys/data-keys.ts';
@@ -35,6 +38,7 @@ import { KeyStates } from './provider-keys/key-states.ts';
 import { KeyVersions } from './provider-keys/key-versions.ts';
 import { platformKeyEndpoints } from './provider-keys/platform-endpoints.ts';
 import { ProviderKeys } from './provider-keys/provider-keys.ts';
+import { RecordedReveals } from './provider-keys/recorded-reveals.ts';
 import { sourceEndpoints } from './provider-keys/source-endpoints.ts';
 import { stateEndpoints } from './provider-keys/state-endpoints.ts';
 import { versionEndpoints } from './provider-keys/version-endpoints.ts';
@@ -71,6 +75,7 @@ export interface KeyService {
   lastUsed: readonly LastUsed[];
   endingSweep: EndingSweep;
   drain: Drain;
+  audit: ComposedAudit;
   /** Stops what runs in the background. */
   close: () => void;
 }
@@ -133,7 +138,15 @@ export function compose({
   });
   const clerk = connectClerk({ ...config.clerk, secretKey: secrets.clerkSecretKey, logger, metrics });
 
-  const { endings, endingSweep, onClerkEvent } = composeOrganizations({ config, database, changes, clerk, logger });
+  const audit = composeAudit({ database, dataKeys, logger, metrics });
+  const { endings, endingSweep, onClerkEvent } = composeOrganizations({
+    config,
+    database,
+    audit: audit.audit,
+    changes,
+    clerk,
+    logger,
+  });
 
   const keepLastUsed = (write: WriteLastUsed) =>
     new LastUsed(write, (error) =>
@@ -158,20 +171,23 @@ export function compose({
     cacheMaxBytes: cacheMaxBytes('apiKeys'),
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.apiKeys),
   });
-  const apiKeys = new ApiKeys(database, changes, config.apiKeyPrefix);
+  const apiKeys = new ApiKeys(database, audit.audit, changes, config.apiKeyPrefix);
   const opener = new KeyOpener(dataKeys, (facts) => {
     metrics.unreadableSecrets.inc();
     logger.error(facts, 'a stored provider key does not open');
   });
+  const reveals = new RecordedReveals(audit.audit, opener);
   const providerKeys = new ProviderKeys({
     database,
+    audit: audit.audit,
     changes,
     cacheMaxBytes: cacheMaxBytes('providerKeys'),
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.providerKeys),
     opener,
+    reveals,
     lastUsed: providerKeyUses,
   });
-  const serviceKeys = new ServiceKeys(database, changes, config.apiKeyPrefix);
+  const serviceKeys = new ServiceKeys(database, audit.audit, changes, config.apiKeyPrefix);
   const services = new KnownServices({
     database,
     changes,
@@ -188,8 +204,8 @@ export function compose({
         if (outcome === 'unreachable') logger.warn(facts, 'a provider could not say whether a key is good');
       },
     });
-  const versions = new KeyVersions({ database, changes, dataKeys, opener, checker });
-  const states = new KeyStates({ database, opener, checker });
+  const versions = new KeyVersions({ database, audit: audit.audit, changes, dataKeys, opener, checker });
+  const states = new KeyStates({ database, audit: audit.audit, reveals, checker });
 
   metrics.caches.watch('api-keys', () => validation.cache.statistics);
   metrics.caches.watch('provider-keys', () => providerKeys.cache.statistics);
@@ -220,7 +236,7 @@ export function compose({
       ...providerKeyEndpoints(providerKeys, versions, service, client),
       ...versionEndpoints(versions, service),
       ...stateEndpoints(states, service),
-      ...sourceEndpoints(new KeySources({ database, changes }), service),
+      ...sourceEndpoints(new KeySources({ database, audit: audit.audit, changes }), service),
       ...platformKeyEndpoints({ providerKeys, versions, states }, service),
       ...providerEndpoints(service),
       ...serviceKeyEndpoints(serviceKeys, service),
@@ -228,6 +244,7 @@ export function compose({
       ...(secrets.clerkWebhookSigningSecret === null
         ? []
         : webhookEndpoints(secrets.clerkWebhookSigningSecret, onClerkEvent)),
+      ...auditEndpoints(new AuditLog(database), service),
     ],
     checkResponses: config.environment !== 'production',
     docsEnabled: config.docsEnabled,
@@ -254,6 +271,7 @@ export function compose({
     metrics,
     lastUsed: [apiKeyUses, providerKeyUses, serviceKeyUses],
     endingSweep,
+    audit,
     drain,
     close: clerk.close,
   };

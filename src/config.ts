@@ -26,6 +26,12 @@ export interface Config {
   providerBaseUrls: readonly ProviderBaseUrl[];
   organizations: { graceDays: number; sweepMs: number };
   usageFlushMs: number;
+  audit: {
+    /** null: events are kept for ever. */
+    retentionDays: number | null;
+    /** How often the heads of chains that moved are logged. */
+    headsLogMs: number;
+  };
 }
 
 export interface DatabaseSecrets {
@@ -82,6 +88,10 @@ const MOST_WORKERS = 256;
 const LONGEST_GRACE_DAYS = 3_650;
 /** "whsec_" and base64 of at least 16 bytes, as Clerk's dashboard shows it. */
 const WEBHOOK_SECRET = /^whsec_(?=.{22})(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** A hundred years. */
+const LONGEST_RETENTION_DAYS = 36_500;
+/** More often would be a log of its own. */
+const SHORTEST_HEADS_LOG_MS = 1_000;
 
 const milliseconds = () => whole(1, LONGEST_TIMER_MS);
 /** 0 lets the system choose, for tests. */
@@ -197,6 +207,8 @@ const variables = z.object({
   USAGE_FLUSH_MS: milliseconds().prefault('5000'),
   PROVIDER_BASE_URLS: providerBaseUrls.optional(),
   PROVIDER_CHECKS_ALLOW_LOOPBACK: oneOf('true', 'false').default('false'),
+  AUDIT_RETENTION_DAYS: whole(1, LONGEST_RETENTION_DAYS).optional(),
+  AUDIT_HEADS_LOG_MS: whole(SHORTEST_HEADS_LOG_MS, LONGEST_TIMER_MS).prefault('600000'),
 });
 type Variables = z.output<typeof variables>;
 const databaseVariables = variables.pick({ KEY_SERVICE_DATABASE_URL: true, KEY_SERVICE_DIRECT_DATABASE_URL: true });
@@ -235,6 +247,13 @@ export function maintenanceSecrets(environment: NodeJS.ProcessEnv = process.env)
   return { ...toDatabaseSecrets(parsed.data), ...toEncryptionSecrets(parsed.data) };
 }
 
+/** After how many days events of the audit log may be cut; null: never. @throws ConfigurationError */
+export function auditRetentionDays(environment: NodeJS.ProcessEnv = process.env): number | null {
+  const parsed = variables.pick({ AUDIT_RETENTION_DAYS: true }).safeParse(trimmed(environment));
+  if (!parsed.success) throw new ConfigurationError(parsed.error.issues.map(describe));
+  return parsed.data.AUDIT_RETENTION_DAYS ?? null;
+}
+
 function toConfig(v: Variables): Config {
   return {
     environment: v.NODE_ENV,
@@ -253,6 +272,7 @@ function toConfig(v: Variables): Config {
     providerBaseUrls: v.PROVIDER_BASE_URLS ?? [],
     organizations: { graceDays: v.ORGANIZATION_GRACE_DAYS, sweepMs: v.ORGANIZATION_SWEEP_MS },
     usageFlushMs: v.USAGE_FLUSH_MS,
+    audit: { retentionDays: v.AUDIT_RETENTION_DAYS ?? null, headsLogMs: v.AUDIT_HEADS_LOG_MS },
   };
 }
 

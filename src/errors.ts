@@ -31,6 +31,7 @@ export const ERROR_CODES = [
   'provider_key_unreadable',
   'database_unavailable',
   'encryption_unavailable',
+  'audit_unavailable',
   'overloaded',
 ] as const;
 

@@ -55,6 +55,7 @@ export async function start(
     service.changeFeed?.stop();
     metrics?.close();
     await Promise.all(service.lastUsed.map((uses) => uses.stop(FLUSH_LIMIT_MS)));
+    service.audit.stop();
     await service.database.close(DATABASE_CLOSE_LIMIT_MS);
     await options.monitor.close(MONITOR_CLOSE_LIMIT_MS);
   };
@@ -76,6 +77,7 @@ export async function start(
   }
   for (const uses of service.lastUsed) uses.start(config.usageFlushMs);
   service.endingSweep.start(config.organizations.sweepMs);
+  service.audit.start(config.audit);
 
   return {
     port: portOf(service.server),

@@ -105,21 +105,29 @@ export async function listApiKeys(
     .limit(limit);
 }
 
-/**
- * Revokes for good; a second time changes nothing.
- *
- * @returns the key's hash, or undefined when the organisation has no such key
- */
-export async function revokeApiKey(queries: Queries, clerkOrgId: string, id: string): Promise<Buffer | undefined> {
+export interface RevokedApiKey {
+  organizationId: string;
+  keyHash: Buffer;
+  /** It was not revoked before. */
+  changed: boolean;
+}
+
+/** Revokes for good; a second time changes nothing. Undefined when the organisation has no such key. */
+export async function revokeApiKey(
+  queries: Queries,
+  clerkOrgId: string,
+  id: string,
+): Promise<RevokedApiKey | undefined> {
   const which = and(eq(apiKeys.id, id), ownedBy(queries, clerkOrgId));
+  const columns = { organizationId: apiKeys.organizationId, keyHash: apiKeys.keyHash };
   const [revoked] = await queries
     .update(apiKeys)
     .set({ revokedAt: sql`now()`, updatedAt: sql`now()`, revision: sql`${apiKeys.revision} + 1` })
     .where(and(which, isNull(apiKeys.revokedAt)))
-    .returning({ keyHash: apiKeys.keyHash });
-  if (revoked !== undefined) return revoked.keyHash;
-  const [before] = await queries.select({ keyHash: apiKeys.keyHash }).from(apiKeys).where(which);
-  return before?.keyHash;
+    .returning(columns);
+  if (revoked !== undefined) return { ...revoked, changed: true };
+  const [before] = await queries.select(columns).from(apiKeys).where(which);
+  return before && { ...before, changed: false };
 }
 
 function ownedBy(queries: Queries, clerkOrgId: string) {

@@ -1,5 +1,6 @@
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
+import type { Audit } from '../audit/audit.ts';
 import type { Caller } from '../caller.ts';
 import { keyHashOf } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
@@ -24,21 +25,30 @@ export interface NewApiKey {
 /** Issues, lists and revokes the API keys of organisations, on behalf of the platform's services. */
 export class ApiKeys {
   readonly #database: Database;
+  readonly #audit: Audit;
   readonly #changes: Changes;
   readonly #prefix: string;
 
-  constructor(database: Database, changes: Changes, prefix: string) {
+  constructor(database: Database, audit: Audit, changes: Changes, prefix: string) {
     this.#database = database;
+    this.#audit = audit;
     this.#changes = changes;
     this.#prefix = prefix;
   }
 
   /** @returns the item, and the key itself: the only time that it is known */
-  async issue(_caller: Caller, { clerkOrgId, ...settings }: NewApiKey): Promise<{ key: string; apiKey: UsedApiKey }> {
+  async issue(caller: Caller, { clerkOrgId, ...settings }: NewApiKey): Promise<{ key: string; apiKey: UsedApiKey }> {
     const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, settings.environment);
-    const apiKey = await this.#database.transaction(async (queries) => {
+    const apiKey = await this.#audit.change(caller, async (queries) => {
       const organizationId = await ensureOrganization(queries, clerkOrgId);
-      return insertApiKey(queries, { ...settings, id: uuidv7(), organizationId, keyHash: hash, keyPrefix, last4 });
+      const row = { ...settings, id: uuidv7(), organizationId, keyHash: hash, keyPrefix, last4 };
+      const result = await insertApiKey(queries, row);
+      const { id, environment, scopes, expiresAt } = result;
+      const details = { environment, scopes, expiresAt: expiresAt?.toISOString() ?? null };
+      return {
+        result,
+        events: [{ organizationId, action: 'api_key.issued', target: { type: 'api-key', id }, details }],
+      };
     });
     this.#changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(hash) });
     return { key, apiKey: { ...apiKey, lastUsedAt: null } };
@@ -68,11 +78,15 @@ export class ApiKeys {
    *
    * @throws ServiceError `api_key_not_found`
    */
-  async revoke(_caller: Caller, clerkOrgId: string, id: string): Promise<void> {
+  async revoke(caller: Caller, clerkOrgId: string, id: string): Promise<void> {
     if (!isUuid(id)) notFound();
-    // One statement, and a transaction all the same: behind a pooler only a transaction has limits of the server's own,
-    // without which a revocation that waits for a lock would happen after its failure was answered.
-    const keyHash = await this.#database.transaction((queries) => revokeApiKey(queries, clerkOrgId, id));
+    const keyHash = await this.#audit.change(caller, async (queries) => {
+      const revoked = await revokeApiKey(queries, clerkOrgId, id);
+      if (!revoked?.changed) return { result: revoked?.keyHash, events: [] };
+      const { organizationId } = revoked;
+      const target = { type: 'api-key', id: id.toLowerCase() } as const;
+      return { result: revoked.keyHash, events: [{ organizationId, action: 'api_key.revoked', target }] };
+    });
     if (keyHash === undefined) notFound();
     this.#changes.announce({ kind: 'api-key-revoked', keyHash: keyHashOf(keyHash) });
   }

@@ -63,6 +63,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
       description:
         'The only time the key is shown. `scopes` omitted or null is unrestricted, an empty list allows nothing.',
       authentication: service('api-keys:write'),
+      errors: ['audit_unavailable'],
       request: {
         body: z.strictObject({
           clerkOrgId,
@@ -129,7 +130,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
       summary: 'Revoke an API key for good',
       description: 'The organisation is taken from the query or from a JSON body. Revoking again is no error.',
       authentication: service('api-keys:write'),
-      errors: ['api_key_not_found'],
+      errors: ['api_key_not_found', 'audit_unavailable'],
       request: {
         params,
         query: z.object({ clerkOrgId: clerkOrgId.optional() }),

@@ -26,7 +26,7 @@ export function webhookEndpoints(signingSecret: string, handlers: EventHandlers)
         '`organization.deleted` ends an organisation, and membership events refresh what is known of its members. Any ' +
         'other event is answered and means nothing here. Sent again, or out of order, none does harm.',
       authentication: webhookAuthentication,
-      errors: ['invalid_request'],
+      errors: ['invalid_request', 'audit_unavailable'],
       request: {
         rawBody: z.looseObject({ type: z.string(), data: z.unknown() }).meta({ description: "An event, as Clerk's." }),
       },

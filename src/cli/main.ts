@@ -5,6 +5,7 @@ import { StillBusy } from '../data-keys/work-through.ts';
 import { MigrationsFailed } from '../database/migrations.ts';
 import { DatabaseUnreachable } from '../database/reach.ts';
 import { ServiceError } from '../errors.ts';
+import { auditCommands } from './audit.ts';
 import { databaseCommands } from './database.ts';
 import { encryptionCommands } from './encryption.ts';
 import { CommandFailed } from './say.ts';
@@ -18,7 +19,8 @@ const EXPECTED = [
 const program = new Command('key-service')
   .description("The service's own work, from a terminal")
   .addCommand(databaseCommands())
-  .addCommand(encryptionCommands());
+  .addCommand(encryptionCommands())
+  .addCommand(auditCommands());
 
 try {
   await program.parseAsync();

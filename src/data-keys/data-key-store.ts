@@ -80,6 +80,24 @@ export async function findOneOfEachMasterKey(queries: Queries): Promise<WrappedD
     .orderBy(dataKeys.masterKeyId, dataKeys.id);
 }
 
+/** The `audit` key that is current. */
+export async function findAuditKey(queries: Queries): Promise<WrappedDataKey | undefined> {
+  const [row] = await queries
+    .select(wrappedDataKeyColumns)
+    .from(dataKeys)
+    .where(and(eq(dataKeys.purpose, 'audit'), isNull(dataKeys.retiredAt)));
+  return row;
+}
+
+/** An `audit` key by its id, retired ones too: they still verify what they have signed. */
+export async function findAuditKeyById(queries: Queries, id: string): Promise<WrappedDataKey | undefined> {
+  const [row] = await queries
+    .select(wrappedDataKeyColumns)
+    .from(dataKeys)
+    .where(and(eq(dataKeys.id, id), eq(dataKeys.purpose, 'audit')));
+  return row;
+}
+
 /** How many data keys each master key wraps. */
 export async function countByMasterKey(queries: Queries): Promise<{ masterKeyId: string; count: number }[]> {
   return queries

@@ -113,9 +113,17 @@ export class DataKeys {
   }
 
   /** Makes a data key, and stores it nowhere. @throws ServiceError `encryption_unavailable` */
-  async make(owner: OwnerId, waitingLimitMs = WAITING_LIMIT_MS): Promise<WrappedDataKey> {
+  make(owner: OwnerId, waitingLimitMs = WAITING_LIMIT_MS): Promise<WrappedDataKey> {
     const purpose = owner === null ? 'system' : 'organization';
-    const identity: DataKeyIdentity = { id: uuidv7(), purpose, organizationId: owner };
+    return this.#make({ id: uuidv7(), purpose, organizationId: owner }, waitingLimitMs);
+  }
+
+  /** The same, for the audit to sign with. */
+  makeForAudit(waitingLimitMs = WAITING_LIMIT_MS): Promise<WrappedDataKey> {
+    return this.#make({ id: uuidv7(), purpose: 'audit', organizationId: null }, waitingLimitMs);
+  }
+
+  async #make(identity: DataKeyIdentity, waitingLimitMs: number): Promise<WrappedDataKey> {
     const { current } = this.keyring;
     const wrapped = await answerWithin(waitingLimitMs, current.wrap(identity, randomBytes(KEY_BYTES)));
     return { ...identity, masterKeyId: current.id, wrapped };

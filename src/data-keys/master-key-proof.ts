@@ -5,7 +5,13 @@ import { DecryptionError } from '../encryption/decryption-error.ts';
 import type { Keyring } from '../encryption/keyring.ts';
 import { MasterKeyUnavailable } from '../encryption/master-key-unavailable.ts';
 import { ServiceError } from '../errors.ts';
-import { countByMasterKey, findOneOfEachMasterKey, findSystemKey, insertUnlessPresent } from './data-key-store.ts';
+import {
+  countByMasterKey,
+  findAuditKey,
+  findOneOfEachMasterKey,
+  findSystemKey,
+  insertUnlessPresent,
+} from './data-key-store.ts';
 import type { DataKeys } from './data-keys.ts';
 import type { WrappedDataKey } from './wrapped-data-key.ts';
 
@@ -19,8 +25,8 @@ const PATIENCE_MS = 3_000;
 const PAUSE_MS = 200;
 
 /**
- * Proves at start that the master keys open this database: makes the `system` data key on an empty one, else opens it, and
- * finds no data key that names a master key which is not here. A current master key that the database has never seen is
+ * Proves at start that the master keys open this database: makes the `system` and the `audit` data key where they are
+ * missing, opens them, and finds no data key that names a master key which is not here. A current master key that the database has never seen is
  * as good as any, as long as the accepted ones open what is there. Of each master key in use one data key is opened, and
  * what the current one wraps, so that a keeper which refuses is found out now.
  *
@@ -46,7 +52,20 @@ export async function proveMasterKeys(database: Database, dataKeys: DataKeys): P
   if (![system, ...samples].some((row) => row?.masterKeyId === keyring.current.id)) {
     away ??= await patiently(deadline, () => wrapsAndOpens(dataKeys));
   }
+  away ??= await patiently(deadline, () => makesOrOpensAuditKey(database, dataKeys));
   return away?.reason ?? null;
+}
+
+/** Where it cannot be made or opened just now, that is done when it is needed: see audit-keys.ts. */
+async function makesOrOpensAuditKey(database: Database, dataKeys: DataKeys): Promise<MasterKeyUnavailable | null> {
+  if ((await database.query(findAuditKey)) === undefined) {
+    const made = dataKeys.makeForAudit();
+    const away = await answer(made);
+    if (away !== null) return away;
+    const fresh = await made;
+    await database.query((queries) => insertUnlessPresent(queries, fresh));
+  }
+  return opens(dataKeys, await database.query(findAuditKey), 'audit');
 }
 
 /**
@@ -74,18 +93,26 @@ export const readSystemKey: (queries: Queries) => Promise<WrappedDataKey | undef
  * @returns null; or why its master key cannot be asked just now
  * @throws MasterKeyMismatch
  */
-export async function opensSystemKey(
+export function opensSystemKey(
   dataKeys: DataKeys,
   system: WrappedDataKey | undefined,
 ): Promise<MasterKeyUnavailable | null> {
-  if (system === undefined)
-    throw new MasterKeyMismatch('The database has no system data key: is it another database than at start?');
+  return opens(dataKeys, system, 'system');
+}
+
+async function opens(
+  dataKeys: DataKeys,
+  dataKey: WrappedDataKey | undefined,
+  name: 'system' | 'audit',
+): Promise<MasterKeyUnavailable | null> {
+  if (dataKey === undefined)
+    throw new MasterKeyMismatch(`The database has no ${name} data key: is it another database than at start?`);
   try {
-    return await answer(dataKeys.unwrap(system));
+    return await answer(dataKeys.unwrap(dataKey));
   } catch (error) {
     if (!(error instanceof DecryptionError)) throw error;
     throw new MasterKeyMismatch(
-      `ENCRYPTION_KEY (${namesOf(dataKeys.keyring)}) does not open the system data key (${error.reason}): ` +
+      `ENCRYPTION_KEY (${namesOf(dataKeys.keyring)}) does not open the ${name} data key (${error.reason}): ` +
         'the row was altered or belongs to another database. Restore data_keys from a backup.',
     );
   }

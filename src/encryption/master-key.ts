@@ -26,7 +26,7 @@ const FINGERPRINT_BYTES = 8;
 /** Which data key is wrapped: bound into the wrapping, so that a row cannot take another row's place. */
 export interface DataKeyIdentity {
   id: string;
-  purpose: 'organization' | 'system';
+  purpose: 'organization' | 'system' | 'audit';
   /** null for the keys that belong to no organisation. */
   organizationId: string | null;
 }

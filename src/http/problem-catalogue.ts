@@ -40,5 +40,6 @@ export const PROBLEMS: Record<ErrorCode, ProblemType> = {
   provider_key_unreadable: { status: 500, title: 'Provider key unreadable' },
   database_unavailable: { status: 503, title: 'Database unavailable', retryAfterSeconds: 1 },
   encryption_unavailable: { status: 503, title: 'Encryption unavailable', retryAfterSeconds: 1 },
+  audit_unavailable: { status: 503, title: 'Audit unavailable', retryAfterSeconds: 1 },
   overloaded: { status: 503, title: 'Overloaded', retryAfterSeconds: 1 },
 };

@@ -62,6 +62,24 @@ export class Metrics {
     labelNames: ['outcome'] as const,
     registers: [this.registry],
   });
+  readonly auditEvents = new Counter({
+    name: 'key_service_audit_events_total',
+    help: 'Events of the audit log: written, or failed, so that nothing was revealed or changed',
+    labelNames: ['outcome'] as const,
+    registers: [this.registry],
+  });
+  readonly auditBatch = new Histogram({
+    name: 'key_service_audit_batch_size',
+    help: 'Reveals that shared one commit',
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500],
+    registers: [this.registry],
+  });
+  readonly auditWait = new Histogram({
+    name: 'key_service_audit_wait_seconds',
+    help: 'Time that a reveal waited until its event was durable',
+    buckets: DURATION_BUCKETS,
+    registers: [this.registry],
+  });
 
   readonly caches = new CacheMetrics(this.registry);
 

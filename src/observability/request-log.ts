@@ -4,9 +4,11 @@ import { LineLimit } from './line-limit.ts';
 import type { Logger } from './logger.ts';
 import { codeOf, isFailure, isOutage } from './request-outcome.ts';
 
-/** The one endpoint that is asked so often that a line for each good answer would cost more than the answer. */
 export const VALIDATION = '/validate';
-/** What holders of keys ask: whoever guesses them is refused, or meets a failure, as fast as they can ask. */
+/**
+ * What holders of keys ask, as fast as they can. A line for each good answer would cost as much as the answer, and every
+ * reveal has its record in the audit log; whoever guesses keys is refused, or meets a failure, as often.
+ */
 const ASKED_FREELY = [VALIDATION, '/validate/keys/:provider'];
 /** Enough to see what goes on, and few enough for any disk. */
 const LINES_PER_SECOND = 50;
@@ -32,7 +34,7 @@ export class RequestLog {
   add(request: ObservedRequest): void {
     const { route, error } = request.state;
     if (error === undefined) {
-      if (route !== VALIDATION || this.#isSampled()) this.#write(request);
+      if (route === null || !ASKED_FREELY.includes(route) || this.#isSampled()) this.#write(request);
       return;
     }
     const kind = limitedKind(route, error);

@@ -11,7 +11,7 @@ export function codeOf(error: unknown): string {
 }
 
 /** What may befall every request at once, for as long as it lasts. */
-const OUTAGES = ['database_unavailable', 'overloaded'];
+const OUTAGES = ['database_unavailable', 'audit_unavailable', 'overloaded'];
 
 export function isOutage(code: string): boolean {
   return OUTAGES.includes(code);

@@ -1,4 +1,6 @@
 import { uuidv7 } from 'uuidv7';
+import type { Audit, Changed } from '../audit/audit.ts';
+import type { AuditAction, AuditEntry, Details } from '../audit/event.ts';
 import type { Caller } from '../caller.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
@@ -38,6 +40,7 @@ const KEYS_AT_ONCE = 5_000;
 
 interface Dependencies {
   database: Database;
+  audit: Audit;
   changes: Changes;
   belongings: Belongings;
   /** Between Clerk's word that an organisation is deleted and the destruction of its secrets. */
@@ -57,28 +60,28 @@ export class OrganizationEndings {
   }
 
   /** Ends an organisation and destroys its secrets, now. One that is not known here gets its tombstone all the same. */
-  async destroy(_caller: Caller, clerkOrgId: string): Promise<DestroyedOrganization> {
-    return this.#change(async (queries) => {
+  async destroy(caller: Caller, clerkOrgId: string): Promise<DestroyedOrganization> {
+    return this.#change(caller, async (queries) => {
       const organization = await this.#lockOrMake(queries, clerkOrgId);
       const { id, endedAt } = organization;
       if (endedAt !== null) return this.#destroy(queries, { ...organization, endedAt });
       const ended = await this.#end(queries, organization);
-      const result = await this.#destroy(queries, { ...organization, endedAt: ended.at });
+      const { result, events } = await this.#destroy(queries, { ...organization, endedAt: ended.at });
       if (!ended.allRevoked) await setDue(queries, id, 'now');
-      return result;
+      return { result, events: [eventOf(id, 'organization.ended'), ...events] };
     });
   }
 
   /** Clerk says that it was deleted: it ends now, and is destroyed later. */
-  async end(_caller: Caller, clerkOrgId: string): Promise<void> {
-    await this.#change(async (queries) => {
+  async end(caller: Caller, clerkOrgId: string): Promise<void> {
+    await this.#change(caller, async (queries) => {
       const organization = await this.#lockOrMake(queries, clerkOrgId);
       const { id, endedAt } = organization;
-      if (endedAt !== null) return { id };
+      if (endedAt !== null) return { result: { id }, events: [] };
       const { allRevoked } = await this.#end(queries, organization);
       await scheduleDestruction(queries, id, this.#dependencies.graceDays);
       if (!allRevoked) await setDue(queries, id, 'now');
-      return { id };
+      return { result: { id }, events: [eventOf(id, 'organization.ended')] };
     });
   }
 
@@ -88,16 +91,16 @@ export class OrganizationEndings {
   }
 
   /** Destroys one that has ended, unless it lives again or was destroyed meanwhile. @returns whether it was done here */
-  async destroyDue(_caller: Caller, due: DueOrganization): Promise<boolean> {
-    return this.#changeDue(due, (queries, organization) => this.#destroy(queries, organization));
+  async destroyDue(caller: Caller, due: DueOrganization): Promise<boolean> {
+    return this.#changeDue(caller, due, (queries, organization) => this.#destroy(queries, organization));
   }
 
   /** Clerk knows it after all: it lives again, with its provider keys. Its API keys stay revoked. @returns like `destroyDue` */
-  async restore(_caller: Caller, due: DueOrganization): Promise<boolean> {
-    return this.#changeDue(due, async (queries, { id, endedAt }) => {
+  async restore(caller: Caller, due: DueOrganization): Promise<boolean> {
+    return this.#changeDue(caller, due, async (queries, { id, endedAt }) => {
       await markLiving(queries, id);
       await this.#dependencies.belongings.showProviderKeys(queries, id, endedAt);
-      return { id };
+      return { result: { id }, events: [eventOf(id, 'organization.restored')] };
     });
   }
 
@@ -111,22 +114,27 @@ export class OrganizationEndings {
   }
 
   async #changeDue(
+    caller: Caller,
     { id, endedAt }: DueOrganization,
-    work: (queries: Queries, organization: Organization & { endedAt: Date }) => Promise<ChangedOrganization>,
+    work: (queries: Queries, organization: Organization & { endedAt: Date }) => Promise<Changed<ChangedOrganization>>,
   ): Promise<boolean> {
     let done = false;
-    await this.#change(async (queries) => {
+    await this.#change<ChangedOrganization>(caller, async (queries) => {
       const organization = await lockOrganization(queries, { id });
       done = organization?.destroyedAt === null && organization.endedAt?.getTime() === endedAt.getTime();
-      return done && organization !== undefined ? work(queries, { ...organization, endedAt }) : { id };
+      if (!done || organization === undefined) return { result: { id }, events: [] };
+      return work(queries, { ...organization, endedAt });
     });
     return done;
   }
 
   /** Once it is answered this replica answers nothing from before; the others are told by the database. */
-  async #change<T extends ChangedOrganization>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    const { database, changes } = this.#dependencies;
-    const result = await database.transaction(work);
+  async #change<T extends ChangedOrganization>(
+    caller: Caller,
+    work: (queries: Queries) => Promise<Changed<T>>,
+  ): Promise<T> {
+    const { audit, changes } = this.#dependencies;
+    const result = await audit.change(caller, work);
     changes.announce({ kind: 'organization-changed', organizationId: result.id });
     for (const dataKeyId of result.destroyed?.dataKeys ?? []) changes.announce({ kind: 'data-key-removed', dataKeyId });
     return result;
@@ -147,10 +155,14 @@ export class OrganizationEndings {
     return { at, allRevoked: revoked < KEYS_AT_ONCE };
   }
 
-  async #destroy(queries: Queries, organization: Organization & { endedAt: Date }): Promise<DestroyedOrganization> {
+  async #destroy(
+    queries: Queries,
+    organization: Organization & { endedAt: Date },
+  ): Promise<Changed<DestroyedOrganization>> {
     const { id, clerkOrgId, endedAt } = organization;
     if (organization.destroyedAt !== null && organization.destroyed !== null) {
-      return { id, clerkOrgId, endedAt, destroyedAt: organization.destroyedAt, destroyed: organization.destroyed };
+      const { destroyedAt, destroyed } = organization;
+      return { result: { id, clerkOrgId, endedAt, destroyedAt, destroyed }, events: [] };
     }
     const { belongings } = this.#dependencies;
     // Secrets before the data keys that sealed them.
@@ -158,6 +170,15 @@ export class OrganizationEndings {
     const dataKeys = await belongings.destroyDataKeys(queries, id);
     const destroyed = { apiKeys: await belongings.countApiKeys(queries, id), providerKeys, secrets, dataKeys };
     const destroyedAt = await markDestroyed(queries, id, destroyed);
-    return { id, clerkOrgId, endedAt, destroyedAt, destroyed };
+    // The receipt: it outlives the row that says the same, and cannot be altered like it.
+    const receipt = { endedAt: endedAt.toISOString(), destroyedAt: destroyedAt.toISOString(), ...destroyed };
+    return {
+      result: { id, clerkOrgId, endedAt, destroyedAt, destroyed },
+      events: [eventOf(id, 'organization.destroyed', receipt)],
+    };
   }
+}
+
+function eventOf(id: string, action: AuditAction, details: Details = {}): AuditEntry {
+  return { organizationId: id, action, target: { type: 'organization', id }, details };
 }

@@ -24,6 +24,7 @@ export function organizationEndpoints(endings: OrganizationEndings, service: Ser
         'Cannot be undone. Its API keys are revoked, its provider keys and its data keys destroyed; whatever would be ' +
         'stored for it later is 409 `organization_deleted`, also where it was not known here. Again: the same answer.',
       authentication: service(ROOT),
+      errors: ['audit_unavailable'],
       request: { params: z.object({ clerkOrgId }) },
       responses: {
         200: {

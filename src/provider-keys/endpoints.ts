@@ -51,7 +51,7 @@ export function providerKeyEndpoints(
         'With `check` the provider is asked first: a key that it rejects is not stored, and one of a provider that does ' +
         'not answer is stored as `unreachable`.',
       authentication: service('provider-keys:write'),
-      errors: ['provider_key_rejected', 'encryption_unavailable'],
+      errors: ['provider_key_rejected', 'encryption_unavailable', 'audit_unavailable'],
       request: { body: z.strictObject({ clerkOrgId, provider, apiKey: secret, check }) },
       responses: {
         201: { description: 'Stored.', schema: currentVersion },
@@ -71,6 +71,7 @@ export function providerKeyEndpoints(
       summary: 'Destroy a provider key',
       description: 'In every version.',
       authentication: service('provider-keys:write'),
+      errors: ['audit_unavailable'],
       request: { params, query },
       responses: { 200: { description: '`deleted` tells whether there was one.', schema: removedKey } },
       async handle(caller, { params: { provider }, query: owner }) {
@@ -87,7 +88,7 @@ export function providerKeyEndpoints(
         "Its own key, unless the organisation's source for the provider says that it is the platform's; `source` tells " +
         'which it is.',
       authentication: service('provider-keys:reveal'),
-      errors: ['provider_key_not_found', 'provider_key_unreadable', 'encryption_unavailable'],
+      errors: ['provider_key_not_found', 'provider_key_unreadable', 'encryption_unavailable', 'audit_unavailable'],
       revealsSecret: true,
       request: { params, query },
       responses: { 200: { description: 'The key, decrypted.', schema: revealedKey } },
@@ -103,7 +104,7 @@ export function providerKeyEndpoints(
       summary: "Reveal the organisation's own provider key to the holder of its API key",
       description: "Never the platform's key, whatever the organisation's source for the provider is.",
       authentication: client('provider-keys:reveal'),
-      errors: ['provider_key_not_found', 'provider_key_unreadable', 'encryption_unavailable'],
+      errors: ['provider_key_not_found', 'provider_key_unreadable', 'encryption_unavailable', 'audit_unavailable'],
       revealsSecret: true,
       request: { params },
       responses: { 200: { description: 'The key, decrypted.', schema: revealedOwnKey } },

@@ -34,6 +34,11 @@ export class KeyOpener {
     this.#onUnreadable = onUnreadable;
   }
 
+  /** See `SealedKey.prepare`. @throws ServiceError `encryption_unavailable` */
+  prepare(sealed: SealedKey): undefined | Promise<unknown> {
+    return sealed.prepare(this.#dataKeys);
+  }
+
   /**
    * Null for a secret that does not open: it is no other one's equal.
    *

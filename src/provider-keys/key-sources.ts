@@ -1,3 +1,4 @@
+import type { Audit } from '../audit/audit.ts';
 import type { ServiceCaller } from '../caller.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
@@ -17,10 +18,12 @@ export type KeySource = 'own' | StoredSource;
 /** Says for each organisation and provider where its services get the key from; its own, unless they are told otherwise. */
 export class KeySources {
   readonly #database: Database;
+  readonly #audit: Audit;
   readonly #changes: Changes;
 
-  constructor({ database, changes }: { database: Database; changes: Changes }) {
+  constructor({ database, audit, changes }: { database: Database; audit: Audit; changes: Changes }) {
     this.#database = database;
+    this.#audit = audit;
     this.#changes = changes;
   }
 
@@ -31,14 +34,25 @@ export class KeySources {
 
   /** The same source again writes nothing, and neither does `own` for an organisation that is not known. */
   async set(
-    _caller: ServiceCaller,
+    caller: ServiceCaller,
     { clerkOrgId, provider, source }: { clerkOrgId: string; provider: string; source: KeySource },
   ): Promise<void> {
-    const changed = await this.#database.transaction((queries) =>
-      source === 'own'
-        ? removeSource(queries, clerkOrgId, provider)
-        : this.#store(queries, clerkOrgId, provider, source),
-    );
+    const changed = await this.#audit.change(caller, async (queries) => {
+      const organizationId =
+        source === 'own'
+          ? await removeSource(queries, clerkOrgId, provider)
+          : await this.#store(queries, clerkOrgId, provider, source);
+      if (organizationId === undefined) return { result: undefined, events: [] };
+      const target = { type: 'provider-key', id: null } as const;
+      const event = {
+        organizationId,
+        action: 'provider_key.source_set',
+        target,
+        provider,
+        details: { source },
+      } as const;
+      return { result: organizationId, events: [event] };
+    });
     if (changed !== undefined) this.#changes.announce({ kind: 'organization-changed', organizationId: changed });
   }
 

@@ -17,13 +17,13 @@ export async function storeState(
   return stored.length > 0;
 }
 
-/** Changes the status of one version alone, and writes nothing where it is that already. */
+/** Changes the status of one version alone, and writes nothing where it is that already. @returns whether it was not */
 export async function storeStatus(
   queries: Queries,
   { id, version }: { id: string; version: number },
   status: KeyStatus,
-): Promise<void> {
-  await queries
+): Promise<boolean> {
+  const changed = await queries
     .update(providerKeyVersions)
     .set({ status })
     .where(
@@ -32,5 +32,7 @@ export async function storeStatus(
         eq(providerKeyVersions.version, version),
         ne(providerKeyVersions.status, status),
       ),
-    );
+    )
+    .returning({ version: providerKeyVersions.version });
+  return changed.length > 0;
 }

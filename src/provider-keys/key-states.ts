@@ -1,17 +1,19 @@
+import type { Audit, Changed } from '../audit/audit.ts';
 import type { ServiceCaller } from '../caller.ts';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
 import type { CheckOutcome, ProviderChecker } from '../providers/provider-checker.ts';
 import { countdown } from '../time-limit.ts';
 import { ask } from './key-check.ts';
-import type { KeyOpener } from './key-opener.ts';
 import type { KeyState } from './key-state.ts';
 import { storeState, storeStatus } from './key-state-store.ts';
 import { keyNotFound, versionNotFound } from './not-found.ts';
 import { type Owner, PLATFORM } from './owner.ts';
 import { findSealed, listVersions } from './provider-key-store.ts';
+import type { RecordedReveals } from './recorded-reveals.ts';
 import { SealedKey } from './sealed-key.ts';
 import { findSource } from './source-store.ts';
+import { checkedEvent } from './version-writer.ts';
 
 /** A check reads, asks and stores; with finding a service key before it, all of it stays below 2 s. */
 const LIMIT_MS = 1_600;
@@ -40,7 +42,8 @@ export interface ReportedVersion extends KeyState {
 
 interface Dependencies {
   database: Database;
-  opener: KeyOpener;
+  audit: Audit;
+  reveals: RecordedReveals;
   checker: ProviderChecker;
 }
 
@@ -53,22 +56,28 @@ export class KeyStates {
   }
 
   /**
-   * Asks the provider about the current secret, and notes the outcome of the version that was asked about, whichever is
+   * Asks the provider about the current secret, which is recorded as a reveal, and notes the outcome of the version that was asked about, whichever is
    * current by then. Where nobody can be asked, what was known stays.
    *
    * @throws ServiceError `provider_key_not_found` or `provider_key_unreadable`; `provider_key_version_not_found` when it
    * was destroyed meanwhile
    */
   async check(caller: ServiceCaller, owner: Owner, provider: string): Promise<CheckedVersion> {
-    const { database, opener, checker } = this.#dependencies;
+    const { database, audit, reveals, checker } = this.#dependencies;
     const msLeft = countdown(LIMIT_MS);
     const row = await database.query((queries) => findSealed(queries, owner, provider), READ_LIMIT_MS);
     if (row === undefined) throw keyNotFound(owner);
-    const secret = await opener.open(caller, new SealedKey(row));
+    const { organizationId } = row;
+    const reveal = { organizationId, source: organizationId === null ? 'platform' : 'own', to: 'provider' } as const;
+    const secret = await reveals.open(caller, new SealedKey(row), reveal, () => msLeft(STORE_SHARE_MS));
     const state = await ask(checker, { provider, secret }, msLeft(STORE_SHARE_MS));
     const { version, status, lastCheckedAt } = row;
     if (state.status === 'unchecked') return { version, outcome: 'unchecked', status, lastCheckedAt };
-    const isStored = await database.query((queries) => storeState(queries, row, state), msLeft());
+    const note = async (queries: Queries) => {
+      const result = await storeState(queries, row, state);
+      return { result, events: result ? [checkedEvent(row, state)] : [] };
+    };
+    const isStored = await audit.change(caller, note, msLeft());
     if (!isStored) throw versionNotFound();
     return { version, outcome: state.status, ...state };
   }
@@ -78,16 +87,16 @@ export class KeyStates {
    *
    * @throws ServiceError `provider_key_not_found` or `provider_key_version_not_found`
    */
-  async report(_caller: ServiceCaller, owner: Owner, report: Report): Promise<ReportedVersion> {
-    return this.#dependencies.database.query((queries) => note(queries, owner, report));
+  async report(caller: ServiceCaller, owner: Owner, report: Report): Promise<ReportedVersion> {
+    return this.#dependencies.audit.change(caller, (queries) => note(queries, owner, report));
   }
 
   /**
    * The same of a key of the platform's that was handed out for an organisation: by whoever it was handed to, and as long
    * as the organisation's source says that it is.
    */
-  async reportHanded(_caller: ServiceCaller, clerkOrgId: string, report: Report): Promise<ReportedVersion> {
-    return this.#dependencies.database.query(async (queries) => {
+  async reportHanded(caller: ServiceCaller, clerkOrgId: string, report: Report): Promise<ReportedVersion> {
+    return this.#dependencies.audit.change(caller, async (queries) => {
       const source = await findSource(queries, clerkOrgId, report.provider);
       if (source === undefined) throw keyNotFound({ clerkOrgId });
       return note(queries, PLATFORM, report);
@@ -95,11 +104,19 @@ export class KeyStates {
   }
 }
 
-async function note(queries: Queries, owner: Owner, { provider, version, outcome }: Report): Promise<ReportedVersion> {
+async function note(
+  queries: Queries,
+  owner: Owner,
+  { provider, version, outcome }: Report,
+): Promise<Changed<ReportedVersion>> {
   const rows = await listVersions(queries, owner, provider, version);
   if (rows.length === 0) throw keyNotFound(owner);
   const reported = rows.find((row) => row.version === version);
   if (reported === undefined) throw versionNotFound();
-  if (reported.status !== outcome) await storeStatus(queries, reported, outcome);
-  return { version, status: outcome, lastCheckedAt: reported.lastCheckedAt };
+  const { id, organizationId, lastCheckedAt } = reported;
+  const result = { version, status: outcome, lastCheckedAt };
+  if (reported.status === outcome || !(await storeStatus(queries, reported, outcome))) return { result, events: [] };
+  const target = { type: 'provider-key', id } as const;
+  const details = { version, status: outcome };
+  return { result, events: [{ organizationId, action: 'provider_key.reported', target, provider, details }] };
 }

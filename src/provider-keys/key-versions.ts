@@ -111,10 +111,12 @@ export class KeyVersions {
     { owner, provider, secret }: WantedSecret,
     state: KeyState,
   ): Promise<Unchanged | NextVersion> {
-    const { database, dataKeys } = this.#dependencies;
+    const { database, audit, dataKeys } = this.#dependencies;
     const current = await database.query((queries) => findSealed(queries, owner, provider));
     const isUnchanged = current !== undefined && (await this.#writer.holds(caller, current, secret));
-    const status = isUnchanged ? await database.query((queries) => noteState(queries, current, state)) : state.status;
+    const status = isUnchanged
+      ? await audit.change(caller, (queries) => noteState(queries, current, state))
+      : state.status;
     if (state.status === 'rejected') throw rejected();
     if (isUnchanged) return { secret, unchanged: { version: current.version, status } };
     const organizationId = current === undefined ? await this.#ensureOwner(owner) : current.organizationId;

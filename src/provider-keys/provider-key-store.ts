@@ -58,12 +58,15 @@ export async function findSealed(queries: Queries, owner: Owner, provider: strin
   return row;
 }
 
-/** What a service is handed for an organisation: its own key or the platform's, as its source for the provider says. */
+/**
+ * What a service is handed for an organisation: its own key or the platform's, as its source for the provider says.
+ * `handedTo` is the organisation.
+ */
 export async function findForService(
   queries: Queries,
   clerkOrgId: string,
   provider: string,
-): Promise<CurrentRow | undefined> {
+): Promise<(CurrentRow & { handedTo: string }) | undefined> {
   const ofProvider = eq(providerKeys.provider, provider);
   const own = selectSealed(
     queries,
@@ -75,7 +78,10 @@ export async function findForService(
   );
   // In one statement, so that a source that changes meanwhile leaves nobody with neither.
   const rows = await own.unionAll(platforms);
-  return rows.find(({ organizationId }) => organizationId !== null) ?? rows[0];
+  const row = rows.find(({ organizationId }) => organizationId !== null) ?? rows[0];
+  if (row === undefined) return undefined;
+  const handedTo = row.organizationId ?? (await findOrganization(queries, clerkOrgId));
+  return handedTo === undefined ? undefined : { ...row, handedTo };
 }
 
 /** The same for an API key's holder, planned once. */
@@ -170,6 +176,14 @@ export function ownedBy(queries: Queries, owner: Owner): SQL {
   return organizationId === null
     ? isNull(providerKeys.organizationId)
     : eq(providerKeys.organizationId, organizationId);
+}
+
+async function findOrganization(queries: Queries, clerkOrgId: string): Promise<string | undefined> {
+  const [row] = await queries
+    .select({ id: organizations.id })
+    .from(organizations)
+    .where(eq(organizations.clerkOrgId, clerkOrgId));
+  return row?.id;
 }
 
 /** A living organisation's source for a provider, if it is not its own key alone; with `source`, if it is this one. */

@@ -1,4 +1,5 @@
 import type { DataKeys } from '../data-keys/data-keys.ts';
+import { DecryptionError } from '../encryption/decryption-error.ts';
 import { type DataKey, opener, type SecretPlace } from '../encryption/sealed-secret.ts';
 import type { SealedRow } from './provider-key-store.ts';
 
@@ -9,6 +10,20 @@ export class SealedKey {
 
   constructor(row: SealedRow) {
     this.row = row;
+  }
+
+  /**
+   * Has its data key in memory, so that `open` answers at once: nothing to wait for when it was there already. What does not
+   * open at all is for `open` to say.
+   *
+   * @throws ServiceError `encryption_unavailable` (a promise that rejects)
+   */
+  prepare(dataKeys: DataKeys): undefined | Promise<unknown> {
+    const dataKey = dataKeys.unwrap(this.row.dataKey);
+    if (!(dataKey instanceof Promise)) return undefined;
+    return dataKey.catch((error: unknown) => {
+      if (!(error instanceof DecryptionError)) throw error;
+    });
   }
 
   /**

@@ -38,6 +38,7 @@ export function versionEndpoints(versions: KeyVersions, service: ServiceAuthenti
         'provider_key_version_not_found',
         'provider_key_unreadable',
         'encryption_unavailable',
+        'audit_unavailable',
       ],
       request: { params, body: z.strictObject({ clerkOrgId, version }) },
       responses: { 200: { description: 'It is current, as the version that is named.', schema: currentVersion } },

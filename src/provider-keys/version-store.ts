@@ -81,13 +81,13 @@ export async function destroySecret(
   queries: Queries,
   owner: Owner,
   provider: string,
-): Promise<{ organizationId: string | null } | null> {
+): Promise<{ id: string; organizationId: string | null; version: number } | null> {
   const [row] = await queries
     .update(providerKeys)
     .set({ deletedAt: sql`now()`, updatedAt: sql`now()` })
     .where(and(ownedBy(queries, owner), eq(providerKeys.provider, provider), isNull(providerKeys.deletedAt)))
-    .returning({ id: providerKeys.id, organizationId: providerKeys.organizationId });
+    .returning({ id: providerKeys.id, organizationId: providerKeys.organizationId, version: providerKeys.version });
   if (row === undefined) return null;
   await queries.delete(providerKeyVersions).where(eq(providerKeyVersions.providerKeyId, row.id));
-  return { organizationId: row.organizationId };
+  return row;
 }

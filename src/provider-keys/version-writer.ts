@@ -1,4 +1,6 @@
 import { uuidv7 } from 'uuidv7';
+import type { Audit, Changed } from '../audit/audit.ts';
+import type { AuditEntry } from '../audit/event.ts';
 import type { ServiceCaller } from '../caller.ts';
 import { DataKeyReplaced, type DataKeys, type SealingKey } from '../data-keys/data-keys.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
@@ -60,6 +62,7 @@ export interface NextVersion {
 
 export interface VersionWriterOptions {
   database: Database;
+  audit: Audit;
   changes: Changes;
   dataKeys: DataKeys;
   opener: KeyOpener;
@@ -101,7 +104,7 @@ export class VersionWriter {
   }
 
   async #write(caller: ServiceCaller, msLeft: MsLeft, prepare: Prepare): Promise<CurrentVersion> {
-    const { database, changes } = this.#options;
+    const { audit, changes } = this.#options;
     const limitMs = Math.min(PREPARE_LIMIT_MS, msLeft(STORE_SHARE_MS));
     const prepared = await within(limitMs, prepare(), databaseUnavailable);
     const maskedKey = maskSecret(prepared.secret);
@@ -109,7 +112,8 @@ export class VersionWriter {
       const { version, status } = prepared.unchanged;
       return { version, maskedKey, status, outcome: 'unchanged' };
     }
-    const stored = await database.transaction(
+    const stored = await audit.change(
+      caller,
       (queries) => this.#store(caller, queries, prepared),
       Math.min(STORE_LIMIT_MS, msLeft()),
     );
@@ -121,7 +125,7 @@ export class VersionWriter {
     caller: ServiceCaller,
     queries: Queries,
     { secret, organizationId, provider, dataKey, differsFrom, from }: NextVersion,
-  ): Promise<Omit<CurrentVersion, 'maskedKey'>> {
+  ): Promise<Changed<Omit<CurrentVersion, 'maskedKey'>>> {
     if (organizationId !== null) await requireLiving(queries, organizationId);
     const row = await lockRow(queries, { id: uuidv7(), organizationId, provider });
     const state = 'state' in from ? from.state : await findState(queries, row, from.version);
@@ -132,21 +136,42 @@ export class VersionWriter {
       // Somebody else was first; it may have been with the same secret.
       const current = await findSealed(queries, { organizationId }, provider);
       if (current !== undefined && (await this.holds(caller, current, secret))) {
-        const status = 'state' in from ? await noteState(queries, current, state) : current.status;
-        return { version: current.version, status, outcome: 'unchanged' };
+        const noted = await noteState(queries, current, 'state' in from ? state : null);
+        return {
+          result: { version: current.version, status: noted.result, outcome: 'unchanged' },
+          events: noted.events,
+        };
       }
     }
     await this.#options.dataKeys.confirm(queries, dataKey);
     const version = row.version + 1;
     const sealed = seal(dataKey, placeOf({ id: row.id, organizationId, provider, version }), secret);
     await storeVersion(queries, row, { version, dataKeyId: dataKey.id, sealed, state, keeps: VERSIONS_KEPT });
-    return { version, status: state.status, outcome: isLive(row) ? 'replaced' : 'created' };
+    const { status } = state;
+    const event: AuditEntry = {
+      organizationId,
+      action: 'state' in from ? 'provider_key.saved' : 'provider_key.rolled_back',
+      target: { type: 'provider-key', id: row.id },
+      provider,
+      details: { version, status, ...('version' in from ? { from: from.version } : {}) },
+    };
+    return { result: { version, status, outcome: isLive(row) ? 'replaced' : 'created' }, events: [event] };
   }
 }
 
 /** Notes what the provider said of a secret that is stored already, if it was asked. @returns what is known then */
-export async function noteState(queries: Queries, row: SealedRow & KeyState, state: KeyState): Promise<KeyStatus> {
-  if (state.lastCheckedAt === null) return row.status;
-  await storeState(queries, row, state);
-  return state.status;
+export async function noteState(
+  queries: Queries,
+  row: SealedRow & KeyState,
+  state: KeyState | null,
+): Promise<Changed<KeyStatus>> {
+  if (state === null || state.lastCheckedAt === null) return { result: row.status, events: [] };
+  const isStored = await storeState(queries, row, state);
+  return { result: state.status, events: isStored ? [checkedEvent(row, state)] : [] };
+}
+
+/** That the provider was asked about a secret, and what it said. */
+export function checkedEvent({ id, organizationId, provider, version }: SealedRow, { status }: KeyState): AuditEntry {
+  const target = { type: 'provider-key', id } as const;
+  return { organizationId, action: 'provider_key.checked', target, provider, details: { version, status } };
 }

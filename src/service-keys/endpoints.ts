@@ -60,6 +60,7 @@ export function serviceKeyEndpoints(serviceKeys: ServiceKeys, service: ServiceAu
         'The only time the key is shown. It may do what `permissions` lists, and nothing without. `revealProviders` limits ' +
         '`provider-keys:reveal` to some providers.',
       authentication: service('root'),
+      errors: ['audit_unavailable'],
       request: { body: newServiceKey },
       responses: {
         201: {
@@ -87,7 +88,7 @@ export function serviceKeyEndpoints(serviceKeys: ServiceKeys, service: ServiceAu
       summary: 'Revoke a service key for good',
       description: 'Revoking again is no error.',
       authentication: service('root'),
-      errors: ['service_key_not_found'],
+      errors: ['service_key_not_found', 'audit_unavailable'],
       request: { params: z.object({ id: z.string().meta({ description: 'A UUID.' }) }) },
       responses: { 200: { description: 'It is revoked.', schema: z.object({ message: z.string() }) } },
       async handle(caller, { params: { id } }) {

@@ -69,19 +69,23 @@ export async function listServiceKeys(
     .limit(limit);
 }
 
-/**
- * Revokes for good; a second time changes nothing.
- *
- * @returns the key's hash, or undefined when there is no such key
- */
-export async function revokeServiceKey(queries: Queries, id: string): Promise<Buffer | undefined> {
+export interface RevokedServiceKey {
+  name: string;
+  keyHash: Buffer;
+  /** It was not revoked before. */
+  changed: boolean;
+}
+
+/** Revokes for good; a second time changes nothing. Undefined when there is no such key. */
+export async function revokeServiceKey(queries: Queries, id: string): Promise<RevokedServiceKey | undefined> {
   const which = eq(serviceKeys.id, id);
+  const found = { name: serviceKeys.name, keyHash: serviceKeys.keyHash };
   const [revoked] = await queries
     .update(serviceKeys)
     .set({ revokedAt: sql`now()` })
     .where(and(which, isNull(serviceKeys.revokedAt)))
-    .returning({ keyHash: serviceKeys.keyHash });
-  if (revoked !== undefined) return revoked.keyHash;
-  const [before] = await queries.select({ keyHash: serviceKeys.keyHash }).from(serviceKeys).where(which);
-  return before?.keyHash;
+    .returning(found);
+  if (revoked !== undefined) return { ...revoked, changed: true };
+  const [before] = await queries.select(found).from(serviceKeys).where(which);
+  return before && { ...before, changed: false };
 }

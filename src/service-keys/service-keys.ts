@@ -1,5 +1,7 @@
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
+import type { Audit } from '../audit/audit.ts';
+import type { AuditEntry } from '../audit/event.ts';
 import type { Permission, ServiceCaller } from '../caller.ts';
 import { keyHashOf } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
@@ -20,21 +22,26 @@ export interface NewServiceKey {
 /** Issues, lists and revokes the keys of the platform's own services. */
 export class ServiceKeys {
   readonly #database: Database;
+  readonly #audit: Audit;
   readonly #changes: Changes;
   readonly #prefix: string;
 
-  constructor(database: Database, changes: Changes, prefix: string) {
+  constructor(database: Database, audit: Audit, changes: Changes, prefix: string) {
     this.#database = database;
+    this.#audit = audit;
     this.#changes = changes;
     this.#prefix = prefix;
   }
 
   /** @returns the item, and the key itself: the only time that it is known */
-  async issue(_caller: ServiceCaller, settings: NewServiceKey): Promise<{ key: string; serviceKey: UsedServiceKey }> {
+  async issue(caller: ServiceCaller, settings: NewServiceKey): Promise<{ key: string; serviceKey: UsedServiceKey }> {
     const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, 'service');
-    const serviceKey = await this.#database.transaction((queries) =>
-      insertServiceKey(queries, { ...settings, id: uuidv7(), keyHash: hash, keyPrefix, last4 }),
-    );
+    const serviceKey = await this.#audit.change(caller, async (queries) => {
+      const result = await insertServiceKey(queries, { ...settings, id: uuidv7(), keyHash: hash, keyPrefix, last4 });
+      const { id, name, permissions, revealProviders, expiresAt } = result;
+      const details = { name, permissions, revealProviders, expiresAt: expiresAt?.toISOString() ?? null };
+      return { result, events: [{ ...eventOf(id), action: 'service_key.issued', details }] };
+    });
     this.#changes.announce({ kind: 'service-key-created', keyHash: keyHashOf(hash) });
     return { key, serviceKey: { ...serviceKey, lastUsedAt: null } };
   }
@@ -55,13 +62,22 @@ export class ServiceKeys {
    *
    * @throws ServiceError `service_key_not_found`
    */
-  async revoke(_caller: ServiceCaller, id: string): Promise<void> {
+  async revoke(caller: ServiceCaller, id: string): Promise<void> {
     if (!z.uuid().safeParse(id).success) notFound();
-    // A transaction, as for API keys: a revocation whose failure was answered must not happen later.
-    const keyHash = await this.#database.transaction((queries) => revokeServiceKey(queries, id));
+    const keyHash = await this.#audit.change(caller, async (queries) => {
+      const revoked = await revokeServiceKey(queries, id);
+      if (!revoked?.changed) return { result: revoked?.keyHash, events: [] };
+      const { name, keyHash: result } = revoked;
+      return { result, events: [{ ...eventOf(id.toLowerCase()), action: 'service_key.revoked', details: { name } }] };
+    });
     if (keyHash === undefined) notFound();
     this.#changes.announce({ kind: 'service-key-revoked', keyHash: keyHashOf(keyHash) });
   }
+}
+
+/** A service belongs to no organisation. */
+function eventOf(id: string): Pick<AuditEntry, 'organizationId' | 'target'> {
+  return { organizationId: null, target: { type: 'service-key', id } };
 }
 
 function notFound(): never {

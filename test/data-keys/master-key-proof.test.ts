@@ -20,10 +20,11 @@ const prove = (...keys: Parameters<VaultDatabase['vault']>) =>
 const dataKeyRows = () => own.sql('select * from key_service.data_keys order by id');
 
 describe('The proof at start', () => {
-  it('makes the system data key of an empty database, once for replicas that start together', async () => {
+  it('makes the data keys of an empty database that belong to nobody, once for replicas that start together', async () => {
     const masterKey = newMasterKey();
     await Promise.all(Array.from({ length: 5 }, () => prove(masterKey)));
-    expect(await dataKeyRows()).toMatchObject([{ purpose: 'system', master_key_id: masterKey.id }]);
+    expect((await dataKeyRows()).map((row) => row['purpose']).toSorted()).toEqual(['audit', 'system']);
+    for (const row of await dataKeyRows()) expect(row).toMatchObject({ master_key_id: masterKey.id });
   });
 
   it('refuses a master key that did not wrap what is there, with fingerprints and counts, and changes nothing', async () => {
@@ -35,7 +36,7 @@ describe('The proof at start', () => {
     const failure = await prove(stranger).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(MasterKeyMismatch);
     expect((failure as Error).message).toContain(stranger.id);
-    expect((failure as Error).message).toContain(`3 data key(s) need ${masterKey.id}`);
+    expect((failure as Error).message).toContain(`4 data key(s) need ${masterKey.id}`);
     expect(await dataKeyRows()).toEqual(before);
   });
 
@@ -53,7 +54,7 @@ describe('The proof at start', () => {
     await prove(first);
     await fillVault(own.vault(second, [first]), 1);
     await expect(prove(first, [third])).rejects.toThrow(`1 data key(s) need ${second.id}`);
-    await expect(prove(third, [second])).rejects.toThrow(`1 data key(s) need ${first.id}`);
+    await expect(prove(third, [second])).rejects.toThrow(`2 data key(s) need ${first.id}`);
     expect(await prove(third, [second, first])).toBeNull();
   });
 
@@ -71,6 +72,27 @@ describe('The proof at start', () => {
     await prove(masterKey);
     await own.sql('update key_service.data_keys set wrapped = set_byte(wrapped, 40, get_byte(wrapped, 40) # 1)');
     await expect(prove(masterKey)).rejects.toThrow('does not open the system data key');
+  });
+
+  it('refuses an audit data key that was altered', async () => {
+    const masterKey = newMasterKey();
+    await prove(masterKey);
+    await own.sql(
+      `update key_service.data_keys set wrapped = set_byte(wrapped, 40, get_byte(wrapped, 40) # 1) where purpose = 'audit'`,
+    );
+    await expect(prove(masterKey)).rejects.toThrow('does not open the audit data key');
+  });
+
+  it('leaves the audit data key of an older database to be made when it is needed, while the master key is away', async () => {
+    const masterKey = new ScriptedMasterKey();
+    await prove(masterKey);
+    await own.sql(`delete from key_service.data_keys where purpose = 'audit'`);
+    const vault = own.vault(masterKey);
+    masterKey.before = () => Promise.reject(new MasterKeyUnavailable('ECONNREFUSED'));
+    expect(await proveMasterKeys(own.database, vault.dataKeys)).toBe('ECONNREFUSED');
+    masterKey.before = async () => {};
+    await fillVault(vault, 1);
+    expect((await dataKeyRows()).map((row) => row['purpose']).toSorted()).toEqual(['audit', 'organization', 'system']);
   });
 
   it('is unreachable, and no mismatch, while the master key cannot be asked', async () => {

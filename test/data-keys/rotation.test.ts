@@ -39,11 +39,11 @@ const wrappedBy = async () =>
   (await own.sql<{ id: string }>('select distinct master_key_id as id from key_service.data_keys')).map(({ id }) => id);
 
 describe('Rotating the master key', () => {
-  it('wraps every data key anew, the system one too, and leaves what they sealed as it is', async () => {
+  it('wraps every data key anew, those of no organisation too, and leaves what they sealed as it is', async () => {
     const filled = await fillVault(own.vault(before), 7);
     const sealed = await own.sql('select * from key_service.provider_key_versions order by 1, 2');
     const result = await rotate(after, [before]);
-    expect(result).toEqual({ rewrapped: 8, unreadable: [], left: 0, total: 8, batches: [3, 3, 2] });
+    expect(result).toEqual({ rewrapped: 9, unreadable: [], left: 0, total: 9, batches: [3, 3, 3] });
     expect(await wrappedBy()).toEqual([after.id]);
     expect(await own.sql('select * from key_service.provider_key_versions order by 1, 2')).toEqual(sealed);
     // The old one is needed no more.
@@ -66,7 +66,7 @@ describe('Rotating the master key', () => {
       rotate(after, [before], 5),
       rotate(after, [before]),
     ]);
-    expect(results.reduce((sum, { rewrapped }) => sum + rewrapped, 0)).toBe(21);
+    expect(results.reduce((sum, { rewrapped }) => sum + rewrapped, 0)).toBe(22);
     expect(results.flatMap(({ unreadable }) => unreadable)).toEqual([]);
     for (const { org, secret } of filled) expect(await own.vault(after).reveal(org, 'openai')).toBe(secret);
   });
@@ -85,7 +85,7 @@ describe('Rotating the master key', () => {
     await own.sql(`update key_service.data_keys set wrapped = ''::bytea where id = $1`, [ids[1]]);
     await own.sql(`update key_service.data_keys set master_key_id = 'nobodys' where id = $1`, [ids[2]]);
     const { rewrapped, unreadable, left } = await rotate(after, [before], 2);
-    expect({ rewrapped, left }).toEqual({ rewrapped: 4, left: 3 });
+    expect({ rewrapped, left }).toEqual({ rewrapped: 5, left: 3 });
     expect(unreadable.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
       { name: `data key ${ids[0]}`, reason: 'not_authentic' },
       { name: `data key ${ids[1]}`, reason: 'malformed' },
@@ -99,10 +99,10 @@ describe('Rotating the master key', () => {
     const held = await own.database.transaction(async (queries) => {
       await queries.execute(`select 1 from key_service.data_keys where purpose = 'system' for update`);
       const rotation = rotate(after, [before]);
-      await expect.poll(async () => (await wrappedAnew()).length).toBe(5);
+      await expect.poll(async () => (await wrappedAnew()).length).toBe(6);
       return { rotation };
     });
-    expect(await held.rotation).toMatchObject({ rewrapped: 6, left: 0, unreadable: [] });
+    expect(await held.rotation).toMatchObject({ rewrapped: 7, left: 0, unreadable: [] });
   });
 
   it('goes on where a run ended because the master key went away', async () => {
@@ -115,7 +115,7 @@ describe('Rotating the master key', () => {
     };
     await expect(rotate(far, [before], 2)).rejects.toMatchObject({ code: 'encryption_unavailable' });
     far.before = async () => {};
-    expect(await rotate(far, [before], 2)).toMatchObject({ rewrapped: 7, left: 0 });
+    expect(await rotate(far, [before], 2)).toMatchObject({ rewrapped: 8, left: 0 });
     for (const { org, secret } of filled) expect(await own.vault(far).reveal(org, 'openai')).toBe(secret);
   });
 

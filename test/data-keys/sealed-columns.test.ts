@@ -11,6 +11,10 @@ import { createVaultDatabase, fillVault, newMasterKey, type VaultDatabase } from
 const NOT_SEALED: Record<string, string> = {
   'api_keys.key_hash': 'the SHA-256 of an API key',
   'service_keys.key_hash': 'the SHA-256 of a service key',
+  'audit_events.mac': 'a MAC',
+  'audit_chains.mac': 'a MAC',
+  'audit_checkpoints.mac': 'a MAC',
+  'audit_checkpoints.signature': 'a MAC',
 };
 
 let own: VaultDatabase;

@@ -32,6 +32,7 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'POST /internal/platform-keys/{provider}/report': 'root',
   'GET /internal/providers': 'provider-keys:read',
   'DELETE /internal/organizations/{clerkOrgId}': 'root',
+  'GET /internal/audit-events': 'audit:read',
   'GET /internal/service-keys': 'root',
   'POST /internal/service-keys': 'root',
   'DELETE /internal/service-keys/{id}': 'root',
@@ -122,6 +123,7 @@ describe('a service key', () => {
     ['provider-keys:write', 'POST', '/internal/keys', { clerkOrgId: org, provider: 'exa', apiKey: 'not-real' }, 201],
     ['provider-keys:write', 'DELETE', `/internal/keys/exa?clerkOrgId=${org}`, undefined, 200],
     ['provider-keys:reveal', 'GET', `/internal/keys/openai/decrypt?clerkOrgId=${org}`, undefined, 200],
+    ['audit:read', 'GET', `/internal/audit-events?clerkOrgId=${org}`, undefined, 200],
   ])('with %s may %s %s', async (permission, method, path, body, status) => {
     expect((await only.get(permission)?.as(method, path, body))?.status).toBe(status);
   });

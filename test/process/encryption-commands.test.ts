@@ -43,10 +43,10 @@ describe('key-service encryption rotate', () => {
       code: 0,
       lines: [
         `Wrapping every data key with the master key ${after.key.id} …`,
-        '2 of 5 data keys wrapped',
-        '4 of 5 data keys wrapped',
-        '5 of 5 data keys wrapped',
-        '5 data key(s) wrapped anew. All are wrapped by this master key now.',
+        '2 of 6 data keys wrapped',
+        '4 of 6 data keys wrapped',
+        '6 of 6 data keys wrapped',
+        '6 data key(s) wrapped anew. All are wrapped by this master key now.',
       ],
     });
     for (const { org, secret } of filled) expect(await own.vault(after.key).reveal(org, 'openai')).toBe(secret);
@@ -61,16 +61,16 @@ describe('key-service encryption rotate', () => {
       ENCRYPTION_KEYS_ACCEPTED: before.hex,
     });
     expect(code).toBe(0);
-    expect(output).toMatch(/█+ 5\/5 data keys wrapped/);
-    expect(output).not.toContain('of 5 data keys wrapped');
-    expect(output).toContain('5 data key(s) wrapped anew.');
+    expect(output).toMatch(/█+ 6\/6 data keys wrapped/);
+    expect(output).not.toContain('of 6 data keys wrapped');
+    expect(output).toContain('6 data key(s) wrapped anew.');
   });
 
   it('names what it cannot open, does the rest, and ends with 1', async () => {
     const [row] = await damage();
     const { code, output } = await run('encryption rotate');
     expect(code).toBe(1);
-    expect(output).toContain('4 data key(s) wrapped anew.');
+    expect(output).toContain('5 data key(s) wrapped anew.');
     expect(output).toContain(`data key ${row?.id} (malformed)`);
   });
 
@@ -78,7 +78,7 @@ describe('key-service encryption rotate', () => {
     const rows = await own.sql('select * from key_service.data_keys order by id');
     const { code, output } = await run('encryption rotate', { ENCRYPTION_KEYS_ACCEPTED: '' });
     expect(code).toBe(1);
-    expect(output.match(/\(wrong_key\)/g)).toHaveLength(5);
+    expect(output.match(/\(wrong_key\)/g)).toHaveLength(6);
     expect(await own.sql('select * from key_service.data_keys order by id')).toEqual(rows);
   });
 
@@ -138,7 +138,7 @@ describe('key-service encryption roll-data-keys', () => {
 
   it.each([
     ['has wrapped nothing yet, so that replicas may not have it', {}, /wraps no data key yet.*encryption rotate/],
-    ['does not open what is there', { ENCRYPTION_KEYS_ACCEPTED: '' }, /5 data key\(s\) need/],
+    ['does not open what is there', { ENCRYPTION_KEYS_ACCEPTED: '' }, /6 data key\(s\) need/],
   ])('changes nothing with a master key that %s', async (_what, environment, message) => {
     const rows = await own.sql('select * from key_service.data_keys order by id');
     const { code, output } = await run('encryption roll-data-keys', environment);
@@ -154,15 +154,15 @@ describe('key-service encryption status', () => {
       code: 0,
       output: [
         `Master key ${after.key.id} (current) wraps 0 data key(s).`,
-        `Master key ${before.key.id} (accepted) wraps 5 data key(s): it is needed until \`key-service encryption rotate\` has wrapped them anew.`,
-        'Data keys: 5 current, 0 retired.',
+        `Master key ${before.key.id} (accepted) wraps 6 data key(s): it is needed until \`key-service encryption rotate\` has wrapped them anew.`,
+        'Data keys: 6 current, 0 retired.',
         'Secrets: 4 sealed with current data keys, 0 with retired ones.',
         '',
       ].join('\n'),
     });
     await run('encryption rotate');
     const { output } = await run('encryption status');
-    expect(output).toContain(`${after.key.id} (current) wraps 5 data key(s).`);
+    expect(output).toContain(`${after.key.id} (current) wraps 6 data key(s).`);
     expect(output).toContain(`${before.key.id} (accepted) wraps 0 data key(s): it can be removed`);
     expect(output).toContain('Backups that were made before may still need it.');
   });
@@ -170,7 +170,7 @@ describe('key-service encryption status', () => {
   it('ends with 1 where a data key needs a master key that is not here', async () => {
     const { code, output } = await run('encryption status', { ENCRYPTION_KEYS_ACCEPTED: '' });
     expect(code).toBe(1);
-    expect(output).toContain(`Master key ${before.key.id} (unknown) wraps 5 data key(s)`);
+    expect(output).toContain(`Master key ${before.key.id} (unknown) wraps 6 data key(s)`);
   });
 
   it('says what the data keys of one organisation hold', async () => {

@@ -149,7 +149,7 @@ describe('A wrong ENCRYPTION_KEY', () => {
     await first.end();
     const { code, output } = await run({ ...environment, ENCRYPTION_KEY: randomBytes(32).toString('hex') });
     expect(code).toBe(1);
-    expect(output).toMatch(/has the fingerprint [0-9a-f]{16}, but 2 data key\(s\) need [0-9a-f]{16}/);
+    expect(output).toMatch(/has the fingerprint [0-9a-f]{16}, but 3 data key\(s\) need [0-9a-f]{16}/);
   });
 
   it('stops the start when the system data key was altered', async () => {

@@ -96,6 +96,7 @@ export const ROUTES = [
     caller: 'service',
     allow: 'DELETE',
   },
+  { path: '/internal/audit-events', example: '/internal/audit-events', caller: 'service', allow: 'GET, HEAD' },
 ] as const;
 
 /** Every operation: a path with one of its methods. HEAD goes with GET. */

@@ -9,7 +9,9 @@ import { KeyOpener } from '../../src/provider-keys/key-opener.ts';
 import { KeyVersions } from '../../src/provider-keys/key-versions.ts';
 import { type Owner, PLATFORM } from '../../src/provider-keys/owner.ts';
 import { ProviderKeys } from '../../src/provider-keys/provider-keys.ts';
+import { RecordedReveals } from '../../src/provider-keys/recorded-reveals.ts';
 import { LastUsed } from '../../src/usage/last-used.ts';
+import { quietAudit } from './audit.ts';
 import { newOrganization } from './client.ts';
 import { execute } from './database-server.ts';
 import { createTestDatabase } from './test-database.ts';
@@ -84,12 +86,15 @@ export async function createVaultDatabase(): Promise<VaultDatabase> {
         ...options,
       });
       const changes = noChangeFeed;
+      const audit = quietAudit(database, dataKeys);
       const opener = new KeyOpener(dataKeys, () => {});
       const checker = { check: async () => 'unchecked' as const };
-      const versions = new KeyVersions({ database, changes, dataKeys, opener, checker });
+      const versions = new KeyVersions({ database, audit, changes, dataKeys, opener, checker });
       const providerKeys = new ProviderKeys({
         database,
+        audit,
         opener,
+        reveals: new RecordedReveals(audit, opener),
         changes,
         cacheMaxBytes: 1024 * 1024,
         lookUpsAtOnce: 2,

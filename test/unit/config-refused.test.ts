@@ -61,6 +61,8 @@ describe('an invalid variable', () => {
         'openai=https://one.example,openai=https://two.example',
       ],
     ],
+    ['AUDIT_RETENTION_DAYS', ['0', '-1', '36501', 'forever', '1.5']],
+    ['AUDIT_HEADS_LOG_MS', ['0', '999', '2147483648']],
     ['KEY_SERVICE_WORKERS', ['0', '-1', '257', '2.5', '1e2', 'AUTO', 'all', 'auto 2', '99999999999999999999']],
   ])('is refused by its name, with one problem: %s', (name, values) => {
     for (const value of values) {
@@ -77,6 +79,8 @@ describe('an invalid variable', () => {
     ['CACHE_LEASE_MS', ['100', '60000']],
     ['CACHE_MAX_BYTES', ['1048576']],
     ['LOG_SAMPLE_VALIDATIONS', ['0', '1', '1000000000']],
+    ['AUDIT_RETENTION_DAYS', ['1', '36500', '']],
+    ['AUDIT_HEADS_LOG_MS', ['1000', '2147483647']],
     ['KEY_SERVICE_WORKERS', ['1', '256', 'auto']],
     ['API_KEY_PREFIX', ['a', 'ks2', 'a'.repeat(16)]],
     ['PROVIDER_BASE_URLS', ['openai=https://gateway.example/v1', 'openai=https://a.example,xai=https://a.example']],
@@ -194,6 +198,7 @@ describe('the message about a bad configuration', () => {
     ...['METRICS_HOST', 'METRICS_PORT', 'LOG_LEVEL', 'DOCS_ENABLED', 'ERROR_DOCS_URL', 'API_KEY_PREFIX'],
     ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS', 'LOG_SAMPLE_VALIDATIONS', 'PROVIDER_BASE_URLS'],
     ...['PROVIDER_CHECKS_ALLOW_LOOPBACK', 'ENCRYPTION_KEYS_ACCEPTED'],
+    ...['AUDIT_RETENTION_DAYS', 'AUDIT_HEADS_LOG_MS'],
   ];
   const environments = fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] });
 

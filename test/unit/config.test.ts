@@ -22,6 +22,7 @@ describe('a good configuration', () => {
       cache: { leaseMs: 2_000, maxBytes: 134_217_728 },
       providerBaseUrls: [],
       organizations: { graceDays: 7, sweepMs: 60_000 },
+      audit: { retentionDays: null, headsLogMs: 600_000 },
     });
     expect(secrets).toEqual({
       databaseUrl: DEVELOPMENT.KEY_SERVICE_DATABASE_URL,
@@ -57,6 +58,8 @@ describe('a good configuration', () => {
       METRICS_PORT: '9100',
       LOG_LEVEL: 'warn',
       LOG_SAMPLE_VALIDATIONS: '0',
+      AUDIT_RETENTION_DAYS: '400',
+      AUDIT_HEADS_LOG_MS: '60000',
       DOCS_ENABLED: 'false',
       API_KEY_PREFIX: 'acme',
     });
@@ -64,6 +67,7 @@ describe('a good configuration', () => {
       host: '127.0.0.1',
       port: 4000,
       apiKeyPrefix: 'acme',
+      audit: { retentionDays: 400, headsLogMs: 60_000 },
       docsEnabled: false,
       logLevel: 'warn',
       logSampleValidations: 0,

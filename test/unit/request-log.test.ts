@@ -46,9 +46,11 @@ describe('Good validations', () => {
     expect(lines).toHaveLength(expected);
   });
 
-  it('are the only requests that are sampled', async () => {
+  it('and reveals to holders of keys, which the audit log has all of, are the only requests that are sampled', async () => {
     const { lines, add } = logWith({ sampleValidations: 0 });
     await add(200, '/validate/keys/:provider', 200);
+    expect(lines).toHaveLength(0);
+    await add(200, '/internal/keys/:provider/decrypt', 200);
     await add(200, '/internal/keys', 200);
     await add(200, null, 404, new ServiceError('not_found', 'Nothing.'));
     expect(lines).toHaveLength(600);

@@ -1,0 +1,33 @@
+import type { DataKey } from '../encryption/sealed-secret.ts';
+import type { ChainedEvent, Head, UnchainedEvent } from './event.ts';
+import { macOf, textOf } from './event-mac.ts';
+
+export interface Linked {
+  events: ChainedEvent[];
+  /** Of every chain that has grown. */
+  heads: Head[];
+  /** Events of chains that have no head: somebody has deleted it. */
+  homeless: UnchainedEvent[];
+}
+
+/** Gives events their places behind the heads of their chains, in the order in which they come. */
+export function link(key: DataKey, heads: readonly Head[], events: readonly UnchainedEvent[]): Linked {
+  const current = new Map(heads.map((head) => [head.chain, head]));
+  const moved = new Map<string, Head>();
+  const linked: Linked = { events: [], heads: [], homeless: [] };
+  for (const event of events) {
+    const before = current.get(event.chain);
+    if (before === undefined) {
+      linked.homeless.push(event);
+      continue;
+    }
+    const placed = { ...event, sequence: before.sequence + 1, dataKeyId: key.id };
+    const mac = macOf(key.key, textOf(placed), before.mac);
+    const head = { chain: event.chain, sequence: placed.sequence, mac };
+    linked.events.push({ ...placed, mac });
+    current.set(event.chain, head);
+    moved.set(event.chain, head);
+  }
+  linked.heads = [...moved.values()];
+  return linked;
+}

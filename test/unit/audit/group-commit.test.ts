@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { GroupCommit } from '../../../src/audit/group-commit.ts';
+
+/** A writer whose commits end when the test says so. */
+function writer({ largest = 100, waiting = 100 } = {}) {
+  const commits: { items: string[]; end: (refused?: string[]) => void; fail: () => void }[] = [];
+  const group = new GroupCommit<string>({
+    largest,
+    waiting,
+    commit: (items) =>
+      new Promise((resolve, reject) => {
+        commits.push({
+          items,
+          end: (refused = []) => resolve(new Set(refused)),
+          fail: () => reject(new Error('no')),
+        });
+      }),
+    failure: (reason) => new Error(reason),
+  });
+  /** What has become of it. */
+  function write(item: string, limitMs = 1_000) {
+    const fate = { is: 'waiting' };
+    group.write(item, limitMs).then(
+      () => Object.assign(fate, { is: 'written' }),
+      (error: Error) => Object.assign(fate, { is: error.message }),
+    );
+    return fate;
+  }
+  return { commits, write, items: () => commits.map(({ items }) => items) };
+}
+const settle = () => vi.advanceTimersByTimeAsync(1);
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Real turns of the event loop, which the writer gathers by. */
+const turns = async () => {
+  for (let n = 0; n < 5; n += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe('A group commit', () => {
+  it('writes what comes in one turn of the event loop together', async () => {
+    const { write, items } = writer();
+    write('a');
+    write('b');
+    await turns();
+    expect(items()).toEqual([['a', 'b']]);
+  });
+
+  it('gathers what comes while a commit is under way, and has one under way at a time', async () => {
+    const { commits, write, items } = writer();
+    const a = write('a');
+    await turns();
+    const [b, c] = [write('b'), write('c')];
+    await turns();
+    expect(items()).toEqual([['a']]);
+    commits[0]?.end();
+    await turns();
+    expect([a.is, b.is, c.is]).toEqual(['written', 'waiting', 'waiting']);
+    expect(items()).toEqual([['a'], ['b', 'c']]);
+    commits[1]?.end();
+    await turns();
+    expect([b.is, c.is]).toEqual(['written', 'written']);
+  });
+
+  it('is no larger than it may be, in the order in which they came', async () => {
+    const { commits, write, items } = writer({ largest: 2 });
+    for (const item of 'abcde') write(item);
+    for (let n = 0; n < 3; n += 1) {
+      await turns();
+      commits[n]?.end();
+    }
+    await turns();
+    expect(items()).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
+  });
+
+  it('refuses at once what is too much to wait', async () => {
+    const { write, commits } = writer({ waiting: 3 });
+    write('under way');
+    await turns();
+    const fates = ['a', 'b', 'c', 'd'].map((item) => write(item));
+    await turns();
+    expect(fates.map(({ is }) => is)).toEqual(['waiting', 'waiting', 'waiting', 'full']);
+    commits[0]?.end();
+    await turns();
+    expect(write('e').is).toBe('waiting');
+  });
+
+  it('does not begin with what has no time left', async () => {
+    const { write, items } = writer();
+    const [a, b] = [write('a', 0), write('b', -1)];
+    await turns();
+    expect([a.is, b.is]).toEqual(['late', 'late']);
+    expect(items()).toEqual([]);
+  });
+
+  it('gives up what waits too long, and does not write it any more', async () => {
+    const { write, commits, items } = writer();
+    const a = write('a', 500);
+    await turns();
+    const [b, c] = [write('b', 100), write('c', 1_000)];
+    await settle();
+    await vi.advanceTimersByTimeAsync(150);
+    expect([a.is, b.is, c.is]).toEqual(['waiting', 'late', 'waiting']);
+    commits[0]?.end();
+    await turns();
+    expect(items()).toEqual([['a'], ['c']]);
+  });
+
+  it('does not say that something was written when that was too late', async () => {
+    const { write, commits } = writer();
+    const a = write('a', 500);
+    await turns();
+    vi.setSystemTime(Date.now() + 10_000); // the process was stopped
+    commits[0]?.end();
+    await turns();
+    expect(a.is).toBe('late');
+  });
+
+  it('tells everyone of a commit that failed, and goes on with the next', async () => {
+    const { write, commits, items } = writer();
+    const fates = [write('a'), write('b')];
+    await turns();
+    const c = write('c');
+    commits[0]?.fail();
+    await turns();
+    expect(fates.map(({ is }) => is)).toEqual(['failed', 'failed']);
+    expect(items()).toEqual([['a', 'b'], ['c']]);
+    commits[1]?.end();
+    await turns();
+    expect(c.is).toBe('written');
+  });
+
+  it('tells of one that could not be written, and of the others that they were', async () => {
+    const { write, commits } = writer();
+    const fates = [write('a'), write('b'), write('c')];
+    await turns();
+    commits[0]?.end(['b']);
+    await turns();
+    expect(fates.map(({ is }) => is)).toEqual(['written', 'failed', 'written']);
+  });
+});
