@@ -98,6 +98,7 @@ export type Recorded<T extends PartResult = PartResult> = T & { run: RunDescript
 export interface Results {
   validate?: Recorded;
   reveal?: Recorded;
+  'audited-reveal'?: Recorded;
   cold?: Recorded;
   attack?: Recorded<AttackResult>;
   growth?: Recorded<GrowthResult>;

@@ -16,6 +16,7 @@ export const EXPRESS = 'express';
 export const EXPRESS_BORN = 'express-born';
 export const NODE_HTTP = 'node-http';
 export const SERVICE = 'key-service';
+export const INSERT_PER_REVEAL = 'insert-per-reveal';
 
 function peer(program: string, environment: Record<string, string> = {}): ServerCommand {
   return {
@@ -48,6 +49,15 @@ export function expressLookUp(databaseUrl: string, statement: 'row' | 'answer'):
 
 export function naive(databaseUrl: string): Subject {
   return { id: 'naive', name: 'Naive service', command: peer('naive', { DATABASE_URL: databaseUrl }) };
+}
+
+/** Records each reveal by itself. */
+export function insertPerReveal(databaseUrl: string): Subject {
+  return {
+    id: INSERT_PER_REVEAL,
+    name: 'Express 4, one INSERT and commit a reveal',
+    command: peer('insert-per-reveal', { DATABASE_URL: databaseUrl }),
+  };
 }
 
 export function betterAuths(databaseUrl: string, keysFile: string): Subject[] {

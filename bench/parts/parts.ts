@@ -1,4 +1,5 @@
 import { attack } from './attack.ts';
+import { auditedReveal } from './audited-reveal.ts';
 import { cold } from './cold.ts';
 import { growth } from './growth.ts';
 import { issueRevoke } from './issue-revoke.ts';
@@ -7,4 +8,4 @@ import { reveal } from './reveal.ts';
 import { revocation } from './revocation.ts';
 import { validate } from './validate.ts';
 
-export const PARTS: readonly Part[] = [validate, reveal, cold, attack, growth, revocation, issueRevoke];
+export const PARTS: readonly Part[] = [validate, reveal, auditedReveal, cold, attack, growth, revocation, issueRevoke];

@@ -10,7 +10,7 @@ import { ratioText } from '../statistics.ts';
 import { bareExpress, EXPRESS, keyService, SERVICE } from '../subjects.ts';
 import { measureKnown } from './one-round.ts';
 
-const PROVIDER = 'openai';
+export const PROVIDER = 'openai';
 const LEAST = 2;
 
 /** `GET /validate/keys/:provider` with known keys: a validation, and a secret opened. */
@@ -38,7 +38,7 @@ export const reveal = {
 };
 
 /** One for every organisation, through the service itself: only it can seal them. */
-async function storeProviderKeys(bench: Bench, service: Awaited<ReturnType<typeof keyService>>): Promise<void> {
+export async function storeProviderKeys(bench: Bench, service: Awaited<ReturnType<typeof keyService>>): Promise<void> {
   const server = await bench.servers.start(service.command);
   try {
     const requests = Array.from({ length: Math.min(ORGANIZATIONS, KNOWN_KEYS) }, (_, index) =>

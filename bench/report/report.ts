@@ -24,7 +24,16 @@ export async function writeReport(results: Results): Promise<void> {
   await writeFile(DOCUMENT, document);
 }
 
-const ORDER = ['validate', 'revocation', 'reveal', 'cold', 'attack', 'growth', 'issue-revoke'] as const;
+const ORDER = [
+  'validate',
+  'revocation',
+  'reveal',
+  'audited-reveal',
+  'cold',
+  'attack',
+  'growth',
+  'issue-revoke',
+] as const;
 
 /** The parts there are, as the document has them. */
 function inOrder(results: Results): [string, Recorded][] {

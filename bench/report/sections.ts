@@ -9,7 +9,7 @@ import {
   type Results,
 } from '../results.ts';
 import { median } from '../statistics.ts';
-import { EXPRESS } from '../subjects.ts';
+import { EXPRESS, INSERT_PER_REVEAL } from '../subjects.ts';
 import { figuresTable, image, milliseconds, roundsText, table } from './markdown.ts';
 import { attackChart, growthChart, memoryChart } from './part-charts.ts';
 import { revocationSection } from './revocation-section.ts';
@@ -19,12 +19,26 @@ import { latencyChart, throughputChart } from './throughput-charts.ts';
 export function sectionsOf(results: Results): Section[] {
   const { validate, reveal, cold, attack, growth, revocation } = results;
   const issueRevoke = results['issue-revoke'];
+  const auditedReveal = results['audited-reveal'];
   return [
     validate && validateSection(validate),
     revocation && revocationSection(revocation),
     reveal && {
       title: 'Revealing a provider key: `GET /validate/keys/:provider`',
-      text: withNotes(reveal, 'A validation, and a secret that is decrypted for the answer.', figures(reveal)),
+      text: withNotes(
+        reveal,
+        'A validation, an event in the audit log, and a secret that is decrypted for the answer.',
+        figures(reveal),
+      ),
+      charts: {},
+    },
+    auditedReveal && {
+      title: 'Recording every reveal',
+      text: withNotes(
+        auditedReveal,
+        'The record of a reveal is on the disk before the secret is opened, here and there. Key Service writes those of all callers who wait at the moment with one commit, each chained to the one before by a MAC; the peer answers a constant after an INSERT of its own, into a table of the same columns and indexes, with as many connections to PostgreSQL.',
+        figuresTable(auditedReveal, INSERT_PER_REVEAL, 'INSERT each'),
+      ),
       charts: {},
     },
     cold && {
