@@ -1,12 +1,21 @@
-import { eq } from 'drizzle-orm';
+import { asc, eq, inArray } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
 import { dataKeys } from '../database/schema.ts';
 
-/** Destroys an organisation's data keys, the retired ones too. Nothing that they sealed is stored any more. @returns their ids */
+/**
+ * Destroys an organisation's data keys, the retired ones too. Nothing that they sealed is stored any more. They are locked
+ * in the order in which rolling locks them, so that the two never wait for each other in a circle.
+ *
+ * @returns their ids
+ */
 export async function destroyDataKeys(queries: Queries, organizationId: string): Promise<string[]> {
-  const destroyed = await queries
-    .delete(dataKeys)
+  const locked = await queries
+    .select({ id: dataKeys.id })
+    .from(dataKeys)
     .where(eq(dataKeys.organizationId, organizationId))
-    .returning({ id: dataKeys.id });
-  return destroyed.map(({ id }) => id).sort();
+    .orderBy(asc(dataKeys.id))
+    .for('update');
+  const ids = locked.map(({ id }) => id);
+  if (ids.length > 0) await queries.delete(dataKeys).where(inArray(dataKeys.id, ids));
+  return ids;
 }

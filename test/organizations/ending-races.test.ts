@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newOrganization } from '../support/client.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -97,4 +98,42 @@ it('ends and destructions at once are one end and one destruction', async () => 
   const destroyed = answers.filter((_, n) => n % 2 === 0).map(({ body }) => body);
   expect(destroyed).toEqual(Array(5).fill(destroyed[0]));
   expect(destroyed[0].destroyed).toMatchObject({ secrets: 1, dataKeys: [expect.any(String)] });
+});
+
+it('data keys are locked in the order of their ids, as whoever rolls them locks them', async () => {
+  const org = newOrganization();
+  await service.saveProviderKey(org, 'openai', 'sk-not-a-real-key');
+  // The first by its id, and behind the other one where the table keeps them.
+  const first = '00000000-0000-7000-8000-000000000000';
+  const [second] = await service.sql<{ id: string }>(
+    `with current as (
+       select d.* from key_service.data_keys d join key_service.organizations o on o.id = d.organization_id
+       where o.clerk_org_id = $1
+     ), retired as (
+       insert into key_service.data_keys (id, purpose, organization_id, master_key_id, wrapped, retired_at)
+       select $2, purpose, organization_id, master_key_id, wrapped, now() from current
+     )
+     select id from current`,
+    [org, first],
+  );
+  const roll = new pg.Client({ connectionString: service.databaseUrl });
+  await roll.connect();
+  try {
+    const lock = 'select 1 from key_service.data_keys where id = $1 for update nowait';
+    await roll.query('begin');
+    await roll.query(lock, [first]);
+    const ending = ends['a service ends it'](org);
+    await expect
+      .poll(() =>
+        service.sql(
+          "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() and query ~ 'data_keys'",
+        ),
+      )
+      .toHaveLength(1);
+    await roll.query(lock, [second?.id]);
+    await roll.query('commit');
+    expect((await ending).body.destroyed.dataKeys).toEqual([first, second?.id]);
+  } finally {
+    await roll.end();
+  }
 });
