@@ -63,12 +63,14 @@ export class OrganizationEndings {
   async destroy(caller: Caller, clerkOrgId: string): Promise<DestroyedOrganization> {
     return this.#change(caller, async (queries) => {
       const organization = await this.#lockOrMake(queries, clerkOrgId);
-      const { id, endedAt } = organization;
-      if (endedAt !== null) return this.#destroy(queries, { ...organization, endedAt });
-      const ended = await this.#end(queries, organization);
+      const { id, endedAt, destroyedAt } = organization;
+      if (endedAt !== null && destroyedAt !== null) return this.#destroy(queries, { ...organization, endedAt });
+      // Clerk's word may have ended it before, and left keys for the sweep to revoke.
+      const ended =
+        endedAt === null ? await this.#end(queries, organization) : await this.#revokeSome(queries, id, endedAt);
       const { result, events } = await this.#destroy(queries, { ...organization, endedAt: ended.at });
       if (!ended.allRevoked) await setDue(queries, id, 'now');
-      return { result, events: [eventOf(id, 'organization.ended'), ...events] };
+      return { result, events: endedAt === null ? [eventOf(id, 'organization.ended'), ...events] : events };
     });
   }
 
@@ -148,11 +150,14 @@ export class OrganizationEndings {
   }
 
   async #end(queries: Queries, { id }: Organization): Promise<{ at: Date; allRevoked: boolean }> {
-    const { belongings } = this.#dependencies;
-    const at = await markEnded(queries, id);
-    const revoked = await belongings.revokeApiKeys(queries, id, { at, most: KEYS_AT_ONCE });
-    await belongings.hideProviderKeys(queries, id, at);
-    return { at, allRevoked: revoked < KEYS_AT_ONCE };
+    const ended = await this.#revokeSome(queries, id, await markEnded(queries, id));
+    await this.#dependencies.belongings.hideProviderKeys(queries, id, ended.at);
+    return ended;
+  }
+
+  async #revokeSome(queries: Queries, id: string, at: Date): Promise<{ at: Date; allRevoked: boolean }> {
+    const some = { at, most: KEYS_AT_ONCE };
+    return { at, allRevoked: (await this.#dependencies.belongings.revokeApiKeys(queries, id, some)) < KEYS_AT_ONCE };
   }
 
   async #destroy(
