@@ -63,7 +63,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
       description:
         'The only time the key is shown. `scopes` omitted or null is unrestricted, an empty list allows nothing.',
       authentication: service('api-keys:write'),
-      errors: ['audit_unavailable'],
+      errors: ['organization_deleted', 'audit_unavailable'],
       request: {
         body: z.strictObject({
           clerkOrgId,

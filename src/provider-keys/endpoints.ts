@@ -51,7 +51,7 @@ export function providerKeyEndpoints(
         'With `check` the provider is asked first: a key that it rejects is not stored, and one of a provider that does ' +
         'not answer is stored as `unreachable`.',
       authentication: service('provider-keys:write'),
-      errors: ['provider_key_rejected', 'encryption_unavailable', 'audit_unavailable'],
+      errors: ['organization_deleted', 'provider_key_rejected', 'encryption_unavailable', 'audit_unavailable'],
       request: { body: z.strictObject({ clerkOrgId, provider, apiKey: secret, check }) },
       responses: {
         201: { description: 'Stored.', schema: currentVersion },

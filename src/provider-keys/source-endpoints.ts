@@ -32,7 +32,7 @@ export function sourceEndpoints(sources: KeySources, service: ServiceAuthenticat
         "organisation's own; one that is there and cannot be read is an error. Holders of API keys are never handed the " +
         "platform's key, and it makes no provider a configured one.",
       authentication: service('root'),
-      errors: ['audit_unavailable'],
+      errors: ['organization_deleted', 'audit_unavailable'],
       request: { params, body: z.strictObject({ clerkOrgId, source }) },
       responses: { 200: { description: 'It is so.', schema: sourceOfProvider } },
       async handle(caller, { params: { provider }, body: { clerkOrgId, source } }) {

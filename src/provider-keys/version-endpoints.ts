@@ -36,6 +36,7 @@ export function versionEndpoints(versions: KeyVersions, service: ServiceAuthenti
       errors: [
         'provider_key_not_found',
         'provider_key_version_not_found',
+        'organization_deleted',
         'provider_key_unreadable',
         'encryption_unavailable',
         'audit_unavailable',

@@ -88,6 +88,21 @@ describe('GET /openapi.json', () => {
     expect(paths['/validate']?.['get']).not.toHaveProperty('x-scope');
   });
 
+  it('200: says where an organisation that has ended is refused', async () => {
+    const paths = await pathsOf();
+    const refused = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods)
+        .filter(([, { responses }]) => responses['409']?.description.includes('`organization_deleted`'))
+        .map(([method]) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(refused.toSorted()).toEqual([
+      'POST /internal/api-keys',
+      'POST /internal/keys',
+      'POST /internal/keys/{provider}/rollback',
+      'PUT /internal/keys/{provider}/source',
+    ]);
+  });
+
   it('200: names every parameter of a path', async () => {
     const { body } = await service.request('GET', '/openapi.json');
     for (const [path, methods] of Object.entries<Record<string, { parameters?: { in: string; name: string }[] }>>(
