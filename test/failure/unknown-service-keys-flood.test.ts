@@ -71,7 +71,7 @@ describe('A flood of well-formed service keys that nobody issued, on a slow data
           '1',
         ]);
     }
-    expect(answers.filter(({ code }) => code === 'overloaded').length).toBeGreaterThan(100);
+    expect(answers.filter(({ code }) => code === 'overloaded').length).toBeGreaterThan(50);
 
     // Counted on the wire: the hash of a key, in hexadecimal, is in every look-up for it.
     const wire = Buffer.concat(sent).toString('latin1');

@@ -154,7 +154,8 @@ describe('requests for one key at the same moment', () => {
     const answers = Array.from({ length: 20 }, () => validate(key));
     await expect.poll(async () => (await misses()) - before, { interval: 5 }).toBe(20);
     const lookUps = await locker.query(
-      "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+      `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()
+        and query like '%"key_hash" = any%'`,
     );
     await locker.query('rollback');
     await locker.end();
