@@ -162,8 +162,12 @@ describe('A start while AWS KMS is away', () => {
       expect.objectContaining({ level: 'error', msg: expect.stringContaining('a master key cannot be reached') }),
     );
     expectProblem(await decrypt(org, replica), 503, 'encryption_unavailable');
+    // Nothing is changed without its record, which needs a data key to sign with.
+    const issue = () => replica.asService('POST', '/internal/api-keys', { clerkOrgId: org });
+    expectProblem(await issue(), 503, 'audit_unavailable');
     kms.behaviour = {};
     await expect.poll(async () => (await decrypt(org, replica)).body.key, SOON).toBe(SECRET);
+    expect((await issue()).status).toBe(201);
     await expect
       .poll(async () => (await replica.request('GET', '/health/ready')).body.checks.encryptionKey, SOON)
       .toBe('ok');
