@@ -45,8 +45,15 @@ it('reports it again in the next second', async () => {
   expect(reports).toHaveLength(10);
 });
 
-it('reports neither an outage nor what is the business of the caller', async () => {
-  await fail(1, 503, new ServiceError('database_unavailable', 'x'));
+it.each(['database_unavailable', 'encryption_unavailable', 'audit_unavailable', 'overloaded'] as const)(
+  'does not report the outage %s',
+  async (code) => {
+    await fail(1, 503, new ServiceError(code, 'x'));
+    expect(reports).toEqual([]);
+  },
+);
+
+it('does not report what is the business of the caller', async () => {
   await fail(1, 401, new ServiceError('api_key_invalid', 'x'));
   expect(reports).toEqual([]);
 });
