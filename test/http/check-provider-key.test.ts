@@ -193,4 +193,31 @@ describe('POST /internal/keys/:provider/check', () => {
       expect(providers.asked).toEqual([]);
     });
   });
+
+  describe('503', () => {
+    it('is the answer of a database that is slow to record it: the provider is not asked, nor called unreachable', async () => {
+      const { key, org } = await savedKey(SECRET);
+      const [chain] = await service.sql('select id from key_service.organizations where clerk_org_id = $1', [org]);
+      const lock = `select 1 from key_service.audit_chains where chain = '${chain?.['id']}' for update`;
+      const held = service.sql(`begin; ${lock}; select pg_sleep(0.95); commit`);
+      await expect
+        .poll(
+          () =>
+            service.sql("select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"),
+          { interval: 5 },
+        )
+        .toHaveLength(1);
+      providers.hold();
+      const check = timed(() => key.check());
+      await Promise.race([check, expect.poll(() => providers.waiting, { timeout: 2_000 }).toBe(1)]);
+      await sleep(400);
+      providers.release();
+      const { answer, tookMs } = await check;
+      expectProblem(answer, 503, 'audit_unavailable');
+      expect(tookMs).toBeLessThan(2_000);
+      await held;
+      expect(providers.asked).toEqual([]);
+      expect(await key.listed()).toMatchObject({ status: 'unchecked', lastCheckedAt: null });
+    });
+  });
 });
