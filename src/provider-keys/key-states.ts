@@ -70,11 +70,14 @@ export class KeyStates {
     const row = await database.query((queries) => findSealed(queries, owner, provider), READ_LIMIT_MS);
     if (row === undefined) throw keyNotFound(owner);
     const { organizationId, version, status, lastCheckedAt } = row;
+    const unchecked: CheckedVersion = { version, outcome: 'unchecked', status, lastCheckedAt };
+    // Its secret is revealed to nobody, and no record may say that it was.
+    if (!checker.canBeAsked(provider)) return unchecked;
     const reveal = { organizationId, source: organizationId === null ? 'platform' : 'own', to: 'provider' } as const;
     const revealInMs = () => msLeft(QUESTION_SHARE_MS + STORE_SHARE_MS);
     const secret = await reveals.open(caller, new SealedKey(row), reveal, revealInMs);
     const state = await ask(checker, { provider, secret }, msLeft(STORE_SHARE_MS));
-    if (state.status === 'unchecked') return { version, outcome: 'unchecked', status, lastCheckedAt };
+    if (state.status === 'unchecked') return unchecked;
     const note = async (queries: Queries) => {
       const result = await storeState(queries, row, state);
       return { result, events: result ? [checkedEvent(row, state)] : [] };

@@ -17,6 +17,8 @@ import { Unanswered, type UnansweredReason } from './unanswered.ts';
 export type CheckOutcome = 'valid' | 'rejected' | 'unreachable' | 'unchecked';
 
 export interface ProviderChecker {
+  /** Whether anybody would be asked: a check of any other provider's key is `unchecked`. */
+  canBeAsked(provider: string): boolean;
   /** Asks a provider whether a key is good. Takes 1 s at most, never fails, and tells nobody else the key. */
   check(provider: string, secret: string): Promise<CheckOutcome>;
 }
@@ -94,6 +96,7 @@ export function providerChecker({
   }
 
   return {
+    canBeAsked: (provider) => targets.has(provider),
     async check(provider, secret) {
       const target = targets.get(provider);
       if (target === undefined || !VISIBLE_ASCII.test(secret)) return 'unchecked';

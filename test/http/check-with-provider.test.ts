@@ -86,10 +86,13 @@ describe('a key that its provider is asked about', () => {
     expect((await key.check()).body).toMatchObject({ outcome: 'rejected' });
   });
 
-  it('is unchecked where no provider is asked, and nobody is', async () => {
-    const key = providerKeyHistory(service, newOrganization(), 'nobody-knows-this-one');
+  it('is unchecked where no provider is asked, and nobody is; nor does the audit say that it was revealed', async () => {
+    const org = newOrganization();
+    const key = providerKeyHistory(service, org, 'nobody-knows-this-one');
     expect((await key.save(SECRET, { check: true })).body).toMatchObject({ version: 1, status: 'unchecked' });
     expect((await key.check()).body).toMatchObject({ outcome: 'unchecked', lastCheckedAt: null });
     expect(provider.requests).toEqual([]);
+    const { body } = await service.asService('GET', `/internal/audit-events?clerkOrgId=${org}`);
+    expect(body.events.map(({ action }: { action: string }) => action)).toEqual(['provider_key.saved']);
   });
 });

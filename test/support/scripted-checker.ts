@@ -9,6 +9,10 @@ export class ScriptedChecker implements ProviderChecker {
   #waiting: (() => void)[] = [];
   #holds = false;
 
+  canBeAsked(): boolean {
+    return true;
+  }
+
   async check(provider: string, secret: string): Promise<CheckOutcome> {
     this.asked.push({ provider, secret });
     if (this.#holds) await new Promise<void>((resolve) => this.#waiting.push(resolve));

@@ -88,7 +88,7 @@ export async function createVaultDatabase(): Promise<VaultDatabase> {
       const changes = noChangeFeed;
       const audit = quietAudit(database, dataKeys);
       const opener = new KeyOpener(dataKeys, () => {});
-      const checker = { check: async () => 'unchecked' as const };
+      const checker = { canBeAsked: () => false, check: async () => 'unchecked' as const };
       const versions = new KeyVersions({ database, audit, changes, dataKeys, opener, checker });
       const providerKeys = new ProviderKeys({
         database,
