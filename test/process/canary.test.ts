@@ -64,7 +64,7 @@ beforeAll(async () => {
     signingSecret: signingSecret.secret,
     clerkOrgId: newOrganization(),
   };
-  callers.apiKey = (await newKey()).key;
+  callers.apiKey = (await post('/internal/api-keys', {})).key;
   clerk.members.set(callers.clerkOrgId, ['user_canary']);
 });
 afterAll(async () => {
@@ -73,14 +73,10 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function newKey(): Promise<{ key: string }> {
-  const { body } = await ask({
-    method: 'POST',
-    path: '/internal/api-keys',
-    headers: { 'X-Service-Key': rootKey.secret, 'Content-Type': 'application/json' },
-    body: JSON.stringify({ clerkOrgId: callers.clerkOrgId }),
-  });
-  return body;
+async function post(path: string, body: Record<string, unknown>) {
+  const headers = { 'X-Service-Key': rootKey.secret, 'Content-Type': 'application/json' };
+  const { clerkOrgId } = callers;
+  return (await ask({ method: 'POST', path, headers, body: JSON.stringify({ clerkOrgId, ...body }) })).body;
 }
 
 async function ask({ method, path, headers, body }: CanaryRequest) {
@@ -146,6 +142,12 @@ describe('fixed secrets, through every operation, asked rightly and wrongly', ()
       [200, 201, 400, 401],
     ],
     [
+      'what is stored was altered',
+      () => execute(database.url, `update key_service.provider_key_versions set sealed = sealed || '\\x00'::bytea`),
+      () => {},
+      [200, 400, 401, 500],
+    ],
+    [
       'data keys do not open',
       () => execute(database.url, `update key_service.data_keys set wrapped = wrapped || '\\x00'::bytea`),
       () => {},
@@ -158,6 +160,7 @@ describe('fixed secrets, through every operation, asked rightly and wrongly', ()
   it.each(conditions)(
     'are asked for while %s',
     async (_condition, begin, end, expected) => {
+      await post('/internal/keys', { provider: 'openai', apiKey: sent.secret });
       await begin();
       try {
         const statuses = await askEverything();
