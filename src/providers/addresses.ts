@@ -8,15 +8,22 @@ export type Reach = 'public' | 'loopback';
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
 
 /**
+ * What a cloud answers inside, at an address of the internet: Azure's own services, which hand out a machine's settings and
+ * certificates ("What is IP address 168.63.129.16?", Azure's documentation).
+ */
+const CLOUD_INSIDE = '168.63.129.16';
+
+/**
  * Whether a check may connect to an address. What no registry gives out for hosts on the internet is not public:
  * private, link-local (cloud metadata), carrier-grade NAT, multicast, documentation, and every IPv6 form that carries
- * an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo), for that address might be any of these (RFC 6890).
+ * an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo), for that address might be any of these (RFC 6890). Nor is
+ * the one that leads into a cloud all the same.
  *
  * @param address as the resolver or the URL parser write it; anything else is refused
  */
 export function isReachable(address: string, reach: Reach): boolean {
   const family = isIP(address);
-  if (family === 0) return false;
+  if (family === 0 || address === CLOUD_INSIDE) return false;
   const range = family === 4 ? ipaddr.IPv4.parse(address).range() : rangeOfIPv6(ipaddr.IPv6.parse(address));
   return range === (reach === 'public' ? 'unicast' : 'loopback');
 }

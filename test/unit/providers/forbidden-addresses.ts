@@ -10,6 +10,8 @@ export const FORBIDDEN = [
   ...['fe80::', 'fe80::1%eth0', 'febf::1', 'fec0::1', 'feff::1', 'fd00:ec2::254'],
   // carrier-grade NAT (RFC 6598), with the metadata of one cloud
   ...['100.64.0.0', '100.100.100.200', '100.127.255.255'],
+  // the inside of one cloud, at an address of the internet
+  '168.63.129.16',
   // multicast and broadcast
   ...['224.0.0.0', '239.255.255.255', '255.255.255.255', 'ff00::', 'ff02::1', 'ffff::1'],
   // protocols (RFC 6890), with the metadata of one cloud; documentation (RFC 5737, 3849, 9637); benchmarks; reserved
