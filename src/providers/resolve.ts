@@ -2,6 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import pLimit from 'p-limit';
+import { SingleFlight } from '../cache/single-flight.ts';
 import { isReachable, type Reach } from './addresses.ts';
 import { Unanswered } from './unanswered.ts';
 
@@ -14,10 +15,14 @@ export type Resolve = (hostname: string) => Promise<LookupAddress[]>;
  */
 const LOOK_UPS_AT_ONCE = 2;
 
-/** The system's own resolver: hosts file and search domains included. */
-export function systemResolver(): Resolve {
+/**
+ * The system's own resolver: hosts file and search domains included. A name is looked up once at a time, for all who ask
+ * for it meanwhile: who has given up leaves nothing behind in the queue, which no other name would come past.
+ */
+export function systemResolver(ask: Resolve = (hostname) => lookup(hostname, { all: true })): Resolve {
   const limit = pLimit(LOOK_UPS_AT_ONCE);
-  return (hostname) => limit(() => lookup(hostname, { all: true }));
+  const flights = new SingleFlight<LookupAddress[]>();
+  return (hostname) => flights.run(hostname, true, () => limit(() => ask(hostname)));
 }
 
 /**
