@@ -1,4 +1,4 @@
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import { packageVersion } from '../package-version.ts';
 import type { Reach } from './addresses.ts';
 import { isBodyNeeded, meaningOf } from './answers.ts';
@@ -44,12 +44,15 @@ interface Target {
   check: ProviderCheck;
   url: URL;
   reach: Reach;
+  /** Each provider has its own: one that does not answer takes nothing from the others. */
+  turns: LimitFunction;
 }
 
 /** From the wait for a turn to the last byte. It leaves room for the database: all of a request has 2 s. */
 const LIMIT_MS = 1_000;
+/** Of each provider. */
 const AT_ONCE = 16;
-/** Each holds a secret, for as long as the time limit. */
+/** Of each provider, too. Each holds a secret, for as long as the time limit. */
 const WAITING = 64;
 /** The only text that arrives as it was sent, and can end no header (RFC 9110 §5.5). */
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
@@ -62,7 +65,6 @@ export function providerChecker({
   limitMs = LIMIT_MS,
 }: ProviderCheckerOptions): ProviderChecker {
   const targets = targetsOf(baseUrls);
-  const turns = pLimit(AT_ONCE);
 
   async function question({ check, url, reach }: Target, secret: string, signal: AbortSignal) {
     const addresses = await unlessAborted(addressesOf(url, reach, resolve), signal);
@@ -81,6 +83,7 @@ export function providerChecker({
   }
 
   async function inTurn(target: Target, secret: string) {
+    const { turns } = target;
     if (turns.pendingCount >= WAITING) throw new Unanswered('busy');
     const timeLimit = new AbortController();
     const timer = setTimeout(() => timeLimit.abort(new Unanswered('time_limit')), limitMs);
@@ -121,7 +124,7 @@ function targetsOf(baseUrls: readonly ProviderBaseUrl[]): Map<string, Target> {
       url: check.baseUrl,
       reach: 'public' as const,
     };
-    targets.set(slug, { check, url: new URL(url + check.path), reach });
+    targets.set(slug, { check, url: new URL(url + check.path), reach, turns: pLimit(AT_ONCE) });
   }
   return targets;
 }

@@ -203,6 +203,18 @@ describe('many checks', () => {
     expect(await checker.check('slack', SECRET)).toBe('valid');
   });
 
+  it('of one silent provider leave the others theirs', async () => {
+    const gateway = await startProviderStandIn();
+    gateway.answer = () => {};
+    const checker = checkerOf(`openrouter=http://127.0.0.1:${gateway.port},slack=http://127.0.0.1:${standIn.port}`, {
+      limitMs: LIMIT_MS,
+    });
+    const silent = Promise.all(Array.from({ length: 80 }, () => checker.check('openrouter', SECRET)));
+    expect(await checker.check('slack', SECRET)).toBe('valid');
+    await silent;
+    await gateway.close();
+  });
+
   it('go on after names were not resolved', async () => {
     let isHanging = true;
     const resolve = () => (isHanging ? new Promise<never>(() => {}) : Promise.reject(new Error('no such name')));
