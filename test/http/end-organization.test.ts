@@ -23,6 +23,22 @@ const dataKeysOf = (org: string) =>
      where o.clerk_org_id = $1`,
     [org],
   );
+/** Gives an organisation that has a key so many more, which nobody could open. */
+async function multiplySecrets(org: string, { providers, versions }: { providers: number; versions: number }) {
+  const owned = `key_service.provider_keys k join key_service.organizations o on o.id = k.organization_id and o.clerk_org_id = $1`;
+  await service.sql(
+    `insert into key_service.provider_keys (id, organization_id, provider, version)
+     select gen_random_uuid(), o.id, 'provider-' || n, $3 from key_service.organizations o, generate_series(1, $2::int) n
+     where o.clerk_org_id = $1`,
+    [org, providers, versions],
+  );
+  await service.sql(
+    `insert into key_service.provider_key_versions (provider_key_id, version, data_key_id, sealed)
+     select k.id, n, d.id, '\\x00' from ${owned}
+     join key_service.data_keys d on d.organization_id = o.id, generate_series(1, $2::int) n where k.provider like 'provider-%'`,
+    [org, versions],
+  );
+}
 
 /** Far more API keys than anyone issues by HTTP. */
 const issueMany = (where: TestService, org: string, keys: number) =>
@@ -64,6 +80,19 @@ describe('DELETE /internal/organizations/:clerkOrgId', () => {
       await service.saveProviderKey(org, 'openai', 'sk-not-a-real-key');
       const first = await end(org);
       expect((await end(org)).body).toEqual(first.body);
+    });
+
+    it('destroys tens of thousands of secrets in the time of a request', async () => {
+      const org = newOrganization();
+      await service.saveProviderKey(org, 'openai', 'sk-not-a-real-key');
+      await multiplySecrets(org, { providers: 3_000, versions: 10 });
+
+      const { status, body } = await end(org);
+      expect({ status, destroyed: body.destroyed }).toMatchObject({
+        status: 200,
+        destroyed: { providerKeys: 3_001, secrets: 30_001 },
+      });
+      expect(await secretsOf(org)).toEqual([]);
     });
 
     it('leaves a tombstone where the organisation was not known', async () => {
