@@ -7,12 +7,12 @@ const LENGTH_BYTES = 4;
  *     length (4) | UTF-8 bytes | length (4) | UTF-8 bytes | …
  */
 export function encodeAad(fields: readonly string[]): Buffer {
-  const sizes = fields.map((field) => Buffer.byteLength(field, 'utf8'));
-  const encoded = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + LENGTH_BYTES + size, 0));
+  const bytes = fields.reduce((sum, field) => sum + LENGTH_BYTES + Buffer.byteLength(field, 'utf8'), 0);
+  const encoded = Buffer.allocUnsafe(bytes);
   let at = 0;
-  for (const [index, field] of fields.entries()) {
-    at = encoded.writeUInt32BE(sizes[index] ?? 0, at);
-    at += encoded.write(field, at, 'utf8');
+  for (const field of fields) {
+    const length = encoded.write(field, at + LENGTH_BYTES, 'utf8');
+    at = encoded.writeUInt32BE(length, at) + length;
   }
   return encoded;
 }
