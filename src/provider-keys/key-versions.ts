@@ -114,11 +114,14 @@ export class KeyVersions {
     const { database, audit, dataKeys } = this.#dependencies;
     const current = await database.query((queries) => findSealed(queries, owner, provider));
     const isUnchanged = current !== undefined && (await this.#writer.holds(caller, current, secret));
-    const status = isUnchanged
-      ? await audit.change(caller, (queries) => noteState(queries, current, state))
-      : state.status;
+    if (isUnchanged && state.lastCheckedAt !== null) {
+      await audit.change(caller, (queries) => noteState(queries, current, state));
+    }
     if (state.status === 'rejected') throw rejected();
-    if (isUnchanged) return { secret, unchanged: { version: current.version, status } };
+    if (isUnchanged) {
+      const { status } = state.lastCheckedAt === null ? current : state;
+      return { secret, unchanged: { version: current.version, status } };
+    }
     const organizationId = current === undefined ? await this.#ensureOwner(owner) : current.organizationId;
     const dataKey = await dataKeys.forSealing(organizationId);
     return { secret, organizationId, provider, dataKey, differsFrom: current?.version ?? null, from: { state } };
