@@ -270,7 +270,9 @@ describe('50 changes at once', () => {
     );
     await expect
       .poll(() =>
-        service.sql("select 1 from pg_stat_activity where query like '%pg_sleep(2.5)%' and pid <> pg_backend_pid()"),
+        service.sql(
+          "select 1 from pg_stat_activity where datname = current_database() and query like '%pg_sleep(2.5)%' and pid <> pg_backend_pid()",
+        ),
       )
       .toHaveLength(1);
     const answers = await Promise.all(

@@ -62,7 +62,10 @@ function expectRefused({ answer, tookMs }: { answer: Answer; tookMs: number }, .
 }
 
 const locksOfTable = (which: string) =>
-  service.sql(`select 1 from pg_locks where ${which} and relation = 'key_service.audit_events'::regclass`);
+  service.sql(
+    `select 1 from pg_locks where ${which} and relation = 'key_service.audit_events'::regclass
+       and database = (select oid from pg_database where datname = current_database())`,
+  );
 /** Nothing can be added to it for 2.5 s. */
 async function holdTable(): Promise<{ released: Promise<unknown> }> {
   const released = service.sql('begin; lock key_service.audit_events in exclusive mode; select pg_sleep(2.5); commit');

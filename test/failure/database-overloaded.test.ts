@@ -88,7 +88,8 @@ describe('While writes that wait for a lock hold every connection', () => {
     const lock = apart.other.sql(
       `begin; select * from key_service.organizations where clerk_org_id = '${busy}' for update; select pg_sleep(5); commit`,
     );
-    const asleep = "select 1 from pg_stat_activity where wait_event = 'PgSleep' and query like '%organizations where%'";
+    const asleep =
+      "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep' and query like '%organizations where%'";
     await expect.poll(() => apart.other.sql(asleep)).toHaveLength(1);
     const watch = watchValidations(apart.led, doomed.key);
     let held = true;

@@ -93,7 +93,8 @@ describe.skipIf(pgBouncerMissing !== undefined).each([
       'begin; select * from key_service.provider_keys for update; select * from key_service.api_keys for update; ' +
         'select pg_sleep(4); commit',
     );
-    const asleep = "select 1 from pg_stat_activity where wait_event = 'PgSleep' and query like '%provider_keys for%'";
+    const asleep =
+      "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep' and query like '%provider_keys for%'";
     await expect.poll(() => one.sql(asleep)).toHaveLength(1);
     const writes = await Promise.all([
       timed(() => one.saveProviderKey(org, 'anthropic', `${SECRET}-3`)),
