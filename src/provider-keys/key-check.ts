@@ -7,6 +7,9 @@ export interface CheckedState extends KeyState {
   status: CheckOutcome;
 }
 
+/** What a provider has at least: with less, a slow database would be taken for a provider that cannot be reached. */
+export const QUESTION_SHARE_MS = 500;
+
 class NoAnswerInTime extends Error {}
 
 /**

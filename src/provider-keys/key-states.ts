@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
 import type { CheckOutcome, ProviderChecker } from '../providers/provider-checker.ts';
 import { countdown } from '../time-limit.ts';
-import { ask } from './key-check.ts';
+import { ask, QUESTION_SHARE_MS } from './key-check.ts';
 import type { KeyState } from './key-state.ts';
 import { storeState, storeStatus } from './key-state-store.ts';
 import { keyNotFound, versionNotFound } from './not-found.ts';
@@ -18,8 +18,6 @@ import { checkedEvent } from './version-writer.ts';
 /** A check reads, asks and stores; with finding a service key before it, all of it stays below 2 s. */
 const LIMIT_MS = 1_600;
 const READ_LIMIT_MS = 500;
-/** What a provider has at least: with less, a slow database would be taken for a provider that cannot be reached. */
-const QUESTION_SHARE_MS = 500;
 /** Of what a slow provider leaves. */
 const STORE_SHARE_MS = 300;
 

@@ -1,18 +1,16 @@
 import type { ServiceCaller } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
-import { ensureOrganization } from '../organizations/organizations.ts';
 import type { ProviderChecker } from '../providers/provider-checker.ts';
-import { ask } from './key-check.ts';
+import { askBeforeSave } from './check-before-save.ts';
 import { READ_LIMIT_MS } from './key-opener.ts';
 import { type KeyState, type ShownStatus, UNCHECKED } from './key-state.ts';
 import { keyNotFound, versionNotFound } from './not-found.ts';
-import type { Owner } from './owner.ts';
+import { ensureOwner, type Owner } from './owner.ts';
 import { findSealed, listVersions } from './provider-key-store.ts';
 import { SealedKey } from './sealed-key.ts';
 import {
   beginChange,
   type CurrentVersion,
-  DATABASE_SHARE_MS,
   type NextVersion,
   noteState,
   type Unchanged,
@@ -68,14 +66,14 @@ export class KeyVersions {
    * Saves a secret as the next version. The same secret as the current one keeps its version, and writes nothing but what
    * its provider says of it.
    *
-   * The provider is asked before anything else, so that a key that it rejects leaves no trace, and no connection waits.
+   * The provider is asked before anything is stored, so that of a key that it rejects there is nothing but the record that
+   * the provider got it, and no connection waits.
    *
    * @throws ServiceError `provider_key_rejected`
    */
   async save(caller: ServiceCaller, wanted: WantedSecret): Promise<CurrentVersion> {
-    const { checker } = this.#dependencies;
     const msLeft = beginChange();
-    const state = wanted.check ? await ask(checker, wanted, msLeft(DATABASE_SHARE_MS)) : UNCHECKED;
+    const state = wanted.check ? await askBeforeSave(this.#dependencies, caller, wanted, msLeft) : UNCHECKED;
     return this.#writer.write(caller, msLeft, () => this.#prepare(caller, wanted, state));
   }
 
@@ -122,14 +120,10 @@ export class KeyVersions {
       const { status } = state.lastCheckedAt === null ? current : state;
       return { secret, unchanged: { version: current.version, status } };
     }
-    const organizationId = current === undefined ? await this.#ensureOwner(owner) : current.organizationId;
+    const organizationId =
+      current === undefined ? await database.query((queries) => ensureOwner(queries, owner)) : current.organizationId;
     const dataKey = await dataKeys.forSealing(organizationId);
     return { secret, organizationId, provider, dataKey, differsFrom: current?.version ?? null, from: { state } };
-  }
-
-  async #ensureOwner(owner: Owner): Promise<string | null> {
-    if ('organizationId' in owner) return owner.organizationId;
-    return this.#dependencies.database.query((queries) => ensureOrganization(queries, owner.clerkOrgId));
   }
 }
 

@@ -58,6 +58,15 @@ export async function findSealed(queries: Queries, owner: Owner, provider: strin
   return row;
 }
 
+/** The row of a key, with a secret or without; undefined where there never was one. */
+export async function findRowId(queries: Queries, owner: Owner, provider: string): Promise<string | undefined> {
+  const [row] = await queries
+    .select({ id: providerKeys.id })
+    .from(providerKeys)
+    .where(and(ownedBy(queries, owner), eq(providerKeys.provider, provider)));
+  return row?.id;
+}
+
 /**
  * What a service is handed for an organisation: its own key or the platform's, as its source for the provider says.
  * `handedTo` is the organisation.

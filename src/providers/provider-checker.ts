@@ -17,8 +17,11 @@ import { Unanswered, type UnansweredReason } from './unanswered.ts';
 export type CheckOutcome = 'valid' | 'rejected' | 'unreachable' | 'unchecked';
 
 export interface ProviderChecker {
-  /** Whether anybody would be asked: a check of any other provider's key is `unchecked`. */
-  canBeAsked(provider: string): boolean;
+  /**
+   * Whether anybody would be asked, about this secret if it is known yet: a check of any other provider's key, or of one
+   * that cannot be sent, is `unchecked`.
+   */
+  canBeAsked(provider: string, secret?: string): boolean;
   /** Asks a provider whether a key is good. Takes 1 s at most, never fails, and tells nobody else the key. */
   check(provider: string, secret: string): Promise<CheckOutcome>;
 }
@@ -55,7 +58,7 @@ const AT_ONCE = 16;
 /** Of each provider, too. Each holds a secret, for as long as the time limit. */
 const WAITING = 64;
 /** The only text that arrives as it was sent, and can end no header (RFC 9110 §5.5). */
-const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
+const canBeSent = (secret: string) => /^[\x21-\x7e]+$/.test(secret);
 
 /** Asks providers as their catalogue entries say, at their own addresses or at those that the operator configured. */
 export function providerChecker({
@@ -99,10 +102,10 @@ export function providerChecker({
   }
 
   return {
-    canBeAsked: (provider) => targets.has(provider),
+    canBeAsked: (provider, secret) => targets.has(provider) && (secret === undefined || canBeSent(secret)),
     async check(provider, secret) {
       const target = targets.get(provider);
-      if (target === undefined || !VISIBLE_ASCII.test(secret)) return 'unchecked';
+      if (target === undefined || !canBeSent(secret)) return 'unchecked';
       try {
         const outcome = await inTurn(target, secret);
         onChecked({ provider, outcome });

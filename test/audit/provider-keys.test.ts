@@ -68,18 +68,78 @@ describe('A check', () => {
     expectProblem(answer, 503, 'audit_unavailable');
     expect(providers.asked).toEqual([]);
   });
+});
 
-  it('on a save is part of the record of the save, and of what is stored already it is one of its own', async () => {
+describe('A check on a save', () => {
+  const saveChecked = (clerkOrgId: string, apiKey = SECRET) =>
+    service.asService('POST', '/internal/keys', { clerkOrgId, provider: 'openai', apiKey, check: true });
+  const savePlatforms = (provider: string) =>
+    service.asService('POST', '/internal/platform-keys', { provider, apiKey: SECRET, check: true });
+  const toProvider = (source: string) => ['provider_key.revealed', { version: null, source, to: 'provider' }];
+
+  it('is recorded as a reveal, whatever the provider says, before the record of the save or of what it said', async () => {
     const org = newOrganization();
-    const save = () =>
-      service.asService('POST', '/internal/keys', { clerkOrgId: org, provider: 'openai', apiKey: SECRET, check: true });
-    expect((await save()).status).toBe(201);
+    expect((await saveChecked(org)).status).toBe(201);
     providers.outcome = 'unreachable';
-    expect((await save()).status).toBe(200);
+    expect((await saveChecked(org)).status).toBe(200);
+    expect((await saveChecked(org, `${SECRET}-2`)).status).toBe(200);
+    providers.outcome = 'rejected';
+    expect((await saveChecked(org, `${SECRET}-3`)).status).toBe(422);
     expect(await eventsOf(org)).toEqual([
+      toProvider('own'),
       ['provider_key.saved', { version: 1, status: 'valid' }],
+      toProvider('own'),
       ['provider_key.checked', { version: 1, status: 'unreachable' }],
+      toProvider('own'),
+      ['provider_key.saved', { version: 2, status: 'unreachable' }],
+      toProvider('own'),
     ]);
+  });
+
+  it('names the row of the key where there is one, and the caller; also of an organisation that has nothing else', async () => {
+    const org = newOrganization();
+    providers.outcome = 'rejected';
+    expect((await saveChecked(org)).status).toBe(422);
+    const { events } = await listEvents(service, { clerkOrgId: org });
+    expect(events).toMatchObject([
+      { actor: { kind: 'service', name: 'root' }, target: { type: 'provider-key', id: null }, provider: 'openai' },
+    ]);
+    await service.saveProviderKey(org, 'openai', `${SECRET}-2`);
+    expect((await saveChecked(org)).status).toBe(422);
+    const [again, saved] = (await listEvents(service, { clerkOrgId: org })).events;
+    expect(again?.target).toEqual({ type: 'provider-key', id: expect.any(String) });
+    expect(again?.target).toEqual(saved?.target);
+  });
+
+  it("of the platform's own key is recorded too", async () => {
+    for (const outcome of ['rejected', 'valid'] as const) {
+      providers.outcome = outcome;
+      await savePlatforms('groq');
+    }
+    const { events } = await listEvents(service, { limit: '100' });
+    const groq = events.filter(({ provider }) => provider === 'groq').reverse();
+    expect(groq.map(({ clerkOrgId, action, details }) => [clerkOrgId, [action, details]])).toEqual([
+      [null, toProvider('platform')],
+      [null, toProvider('platform')],
+      [null, ['provider_key.saved', { version: 1, status: 'valid' }]],
+    ]);
+  });
+
+  it('that cannot be recorded asks nobody, and nothing is saved', async () => {
+    const org = newOrganization();
+    await fillDisk();
+    expectProblem(await saveChecked(org), 503, 'audit_unavailable');
+    expectProblem(await savePlatforms('mistral'), 503, 'audit_unavailable');
+    expect(providers.asked).toEqual([]);
+    await service.sql('drop function key_service.disk_full cascade');
+    expect((await service.asService('GET', `/internal/keys?clerkOrgId=${org}`)).body.keys).toEqual([]);
+  });
+
+  it('of an organisation that has ended asks nobody', async () => {
+    const org = await organization();
+    await service.asService('DELETE', `/internal/organizations/${org}`);
+    expectProblem(await saveChecked(org), 409, 'organization_deleted');
+    expect(providers.asked).toEqual([]);
   });
 });
 

@@ -95,4 +95,13 @@ describe('a key that its provider is asked about', () => {
     const { body } = await service.asService('GET', `/internal/audit-events?clerkOrgId=${org}`);
     expect(body.events.map(({ action }: { action: string }) => action)).toEqual(['provider_key.saved']);
   });
+
+  it('is unchecked when no header carries it, and the record of its save is no record of a reveal', async () => {
+    const org = newOrganization();
+    const key = providerKeyHistory(service, org);
+    expect((await key.save('not-a-real-clé', { check: true })).body).toMatchObject({ status: 'unchecked' });
+    expect(provider.requests).toEqual([]);
+    const { body } = await service.asService('GET', `/internal/audit-events?clerkOrgId=${org}`);
+    expect(body.events.map(({ action }: { action: string }) => action)).toEqual(['provider_key.saved']);
+  });
 });

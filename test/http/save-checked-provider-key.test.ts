@@ -138,13 +138,20 @@ describe('POST /internal/keys with check', () => {
   });
 
   describe('422', () => {
-    it('is the answer to a key that the provider rejects; it leaves no trace', async () => {
+    it('is the answer to a key that the provider rejects; of it nothing is stored', async () => {
       const org = newOrganization();
       providers.outcome = 'rejected';
       const answer = await save(org);
       expectProblem(answer, 422, 'provider_key_rejected');
       expect(answer.text).not.toContain(SECRET);
-      expect(await service.sql('select 1 from key_service.organizations where clerk_org_id = $1', [org])).toEqual([]);
+      const key = providerKeyHistory(service, org);
+      expect([await key.listed(), (await key.versions()).body.versions, await key.sealed()]).toEqual([{}, [], []]);
+      const rows = await service.sql(
+        `select 1 from key_service.provider_keys k join key_service.organizations o on o.id = k.organization_id
+         where o.clerk_org_id = $1`,
+        [org],
+      );
+      expect(rows).toEqual([]);
       expect(JSON.stringify(service.logLines)).not.toContain(SECRET);
     });
 
