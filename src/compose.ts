@@ -202,6 +202,7 @@ export function compose({
       onChecked({ outcome, ...facts }) {
         metrics.providerChecks.inc({ outcome });
         if (outcome === 'unreachable') logger.warn(facts, 'a provider could not say whether a key is good');
+        if (outcome === 'busy') logger.warn(facts, 'a provider was not asked about a key: too many checks at once');
       },
     });
   const versions = new KeyVersions({ database, audit: audit.audit, changes, dataKeys, opener, checker });

@@ -43,5 +43,6 @@ export async function askBeforeSave(
     details: { version: null, source, to: 'provider' },
   } as const;
   await audit.reveal(caller, event, recordInMs());
-  return ask(checker, { provider, secret }, msLeft(DATABASE_SHARE_MS));
+  const { state } = await ask(checker, { provider, secret }, msLeft(DATABASE_SHARE_MS));
+  return state;
 }

@@ -49,7 +49,7 @@ export function providerKeyEndpoints(
       description:
         'Every new value is the next version; the newest ten are kept. Storing the current value again changes nothing. ' +
         'With `check` the provider is asked first: a key that it rejects is not stored, and one of a provider that does ' +
-        'not answer is stored as `unreachable`.',
+        'not answer is stored as `unreachable`, one that nobody could be asked about as `unchecked`.',
       authentication: service('provider-keys:write'),
       errors: ['organization_deleted', 'provider_key_rejected', 'encryption_unavailable', 'audit_unavailable'],
       request: { body: z.strictObject({ clerkOrgId, provider, apiKey: secret, check }) },

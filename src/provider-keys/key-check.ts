@@ -2,9 +2,10 @@ import type { CheckOutcome, ProviderChecker } from '../providers/provider-checke
 import { within } from '../time-limit.ts';
 import { type KeyState, UNCHECKED } from './key-state.ts';
 
-/** What is known of a secret once its provider was asked. */
-export interface CheckedState extends KeyState {
-  status: CheckOutcome;
+/** What came of asking, and what is known of the secret by that: nothing where nobody was asked. */
+export interface Asked {
+  outcome: CheckOutcome;
+  state: KeyState;
 }
 
 /** What a provider has at least: with less, a slow database would be taken for a provider that cannot be reached. */
@@ -21,11 +22,13 @@ export async function ask(
   checker: ProviderChecker,
   { provider, secret }: { provider: string; secret: string },
   limitMs: number,
-): Promise<CheckedState> {
+): Promise<Asked> {
   const answer = within(limitMs, checker.check(provider, secret), () => new NoAnswerInTime());
-  const status = await answer.catch((error: unknown) => {
+  const outcome = await answer.catch((error: unknown) => {
     if (!(error instanceof NoAnswerInTime)) throw error;
     return 'unreachable' as const;
   });
-  return status === 'unchecked' ? UNCHECKED : { status, lastCheckedAt: new Date() };
+  const state =
+    outcome === 'unchecked' || outcome === 'busy' ? UNCHECKED : { status: outcome, lastCheckedAt: new Date() };
+  return { outcome, state };
 }

@@ -2,6 +2,7 @@ import type { Audit, Changed } from '../audit/audit.ts';
 import type { ServiceCaller } from '../caller.ts';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
+import { ServiceError } from '../errors.ts';
 import type { CheckOutcome, ProviderChecker } from '../providers/provider-checker.ts';
 import { countdown } from '../time-limit.ts';
 import { ask, QUESTION_SHARE_MS } from './key-check.ts';
@@ -23,7 +24,7 @@ const STORE_SHARE_MS = 300;
 
 export interface CheckedVersion extends KeyState {
   version: number;
-  outcome: CheckOutcome;
+  outcome: Exclude<CheckOutcome, 'busy'>;
 }
 
 /** What a caller found when it used the key. */
@@ -60,7 +61,7 @@ export class KeyStates {
    * asked about, whichever is current by then. Where nobody can be asked, what was known stays.
    *
    * @throws ServiceError `provider_key_not_found` or `provider_key_unreadable`; `provider_key_version_not_found` when it
-   * was destroyed meanwhile
+   * was destroyed meanwhile; `overloaded` when too many of this provider are being checked
    */
   async check(caller: ServiceCaller, owner: Owner, provider: string): Promise<CheckedVersion> {
     const { database, audit, reveals, checker } = this.#dependencies;
@@ -74,15 +75,16 @@ export class KeyStates {
     const reveal = { organizationId, source: organizationId === null ? 'platform' : 'own', to: 'provider' } as const;
     const revealInMs = () => msLeft(QUESTION_SHARE_MS + STORE_SHARE_MS);
     const secret = await reveals.open(caller, new SealedKey(row), reveal, revealInMs);
-    const state = await ask(checker, { provider, secret }, msLeft(STORE_SHARE_MS));
-    if (state.status === 'unchecked') return unchecked;
+    const { outcome, state } = await ask(checker, { provider, secret }, msLeft(STORE_SHARE_MS));
+    if (outcome === 'busy') throw tooManyChecks();
+    if (outcome === 'unchecked') return unchecked;
     const note = async (queries: Queries) => {
       const result = await storeState(queries, row, state);
       return { result, events: result ? [checkedEvent(row, state)] : [] };
     };
     const isStored = await audit.change(caller, note, msLeft());
     if (!isStored) throw versionNotFound();
-    return { version, outcome: state.status, ...state };
+    return { version, outcome, ...state };
   }
 
   /**
@@ -105,6 +107,10 @@ export class KeyStates {
       return note(queries, PLATFORM, report);
     });
   }
+}
+
+function tooManyChecks(): ServiceError {
+  return new ServiceError('overloaded', 'Too many keys of this provider are being checked. Try again shortly.');
 }
 
 async function note(

@@ -143,6 +143,7 @@ export function platformKeyEndpoints(
         'provider_key_unreadable',
         'encryption_unavailable',
         'audit_unavailable',
+        'overloaded',
       ],
       request: { params, body: z.strictObject({}).optional() },
       responses: { 200: { description: 'What the provider said, and what is known now.', schema: checkedVersion } },

@@ -16,7 +16,7 @@ export function stateEndpoints(states: KeyStates, service: ServiceAuthentication
       summary: 'Ask the provider whether the stored key is good',
       description:
         'The outcome is stored with the version that was asked about. A provider that gives no answer in time is ' +
-        '`unreachable`; where it cannot be asked at all nothing is stored.',
+        '`unreachable`; where it cannot be asked at all, or too many checks of it are under way, nothing is stored.',
       authentication: service('provider-keys:write'),
       errors: [
         'provider_key_not_found',
@@ -24,6 +24,7 @@ export function stateEndpoints(states: KeyStates, service: ServiceAuthentication
         'provider_key_unreadable',
         'encryption_unavailable',
         'audit_unavailable',
+        'overloaded',
       ],
       request: { params, body: z.strictObject({ clerkOrgId }) },
       responses: { 200: { description: 'What the provider said, and what is known now.', schema: checkedVersion } },

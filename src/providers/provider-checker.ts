@@ -12,9 +12,9 @@ import { Unanswered, type UnansweredReason } from './unanswered.ts';
 /**
  * What a provider says of a key: `valid`, it knows it; `rejected`, it does not, or no longer; `unreachable`, it did not
  * say; `unchecked`, it was not asked, because the provider is not in the catalogue, takes more than a key, or cannot be
- * sent a key of such characters.
+ * sent a key of such characters; `busy`, it was not asked, because too many others are being.
  */
-export type CheckOutcome = 'valid' | 'rejected' | 'unreachable' | 'unchecked';
+export type CheckOutcome = 'valid' | 'rejected' | 'unreachable' | 'unchecked' | 'busy';
 
 export interface ProviderChecker {
   /**
@@ -53,6 +53,8 @@ interface Target {
 
 /** From the wait for a turn to the last byte. It leaves room for the database: all of a request has 2 s. */
 const LIMIT_MS = 1_000;
+/** Of that, what may be spent waiting for a turn: with less than the rest, a good provider would be called unreachable. */
+const WAITING_SHARE = 0.5;
 /** Of each provider. */
 const AT_ONCE = 16;
 /** Of each provider, too. Each holds a secret, for as long as the time limit. */
@@ -87,16 +89,26 @@ export function providerChecker({
 
   async function inTurn(target: Target, secret: string) {
     const { turns } = target;
-    if (turns.pendingCount >= WAITING) throw new Unanswered('busy');
+    if (turns.pendingCount >= WAITING) return 'busy';
+    let isAsked = false;
     const timeLimit = new AbortController();
-    const timer = setTimeout(() => timeLimit.abort(new Unanswered('time_limit')), limitMs);
+    const stop = () => timeLimit.abort(new Unanswered('time_limit'));
+    const timer = setTimeout(stop, limitMs);
+    const patience = setTimeout(() => isAsked || stop(), limitMs * WAITING_SHARE);
     const { signal } = timeLimit;
+    const turn = () => {
+      if (signal.aborted) return Promise.reject(signal.reason);
+      isAsked = true;
+      return question(target, secret, signal);
+    };
     try {
-      return await unlessAborted(
-        turns(() => (signal.aborted ? Promise.reject(signal.reason) : question(target, secret, signal))),
-        signal,
-      );
+      return await unlessAborted(turns(turn), signal);
+    } catch (error) {
+      // Whose turn did not come has asked nobody.
+      if (!isAsked) return 'busy';
+      throw error;
     } finally {
+      clearTimeout(patience);
       clearTimeout(timer);
     }
   }

@@ -195,6 +195,17 @@ describe('POST /internal/keys/:provider/check', () => {
   });
 
   describe('503', () => {
+    it('is the answer when too many checks are under way: what was known of the key stays', async () => {
+      const { key } = await savedKey(SECRET);
+      await key.check();
+      const before = await key.listed();
+      providers.outcome = 'busy';
+      const answer = await key.check();
+      expectProblem(answer, 503, 'overloaded');
+      expect(answer.headers.get('retry-after')).toBe('1');
+      expect(await key.listed()).toEqual(before);
+    });
+
     it('is the answer of a database that is slow to record it: the provider is not asked, nor called unreachable', async () => {
       const { key, org } = await savedKey(SECRET);
       const [chain] = await service.sql('select id from key_service.organizations where clerk_org_id = $1', [org]);

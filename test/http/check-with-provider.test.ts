@@ -79,6 +79,30 @@ describe('a key that its provider is asked about', () => {
     expect(check.tookMs).toBeLessThan(2_000);
   });
 
+  it('is not called unreachable by a service that is too busy to ask, which says so', async () => {
+    const key = providerKeyHistory(service, newOrganization());
+    await key.save(SECRET, { check: true });
+    const before = { refused: await counted('busy'), key: await key.listed() };
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    provider.requests.length = 0;
+    provider.answer = (response) => void released.then(() => answerJson(response, 200, {}));
+    const others = Array.from({ length: 16 }, () =>
+      providerKeyHistory(service, newOrganization()).save(SECRET, { check: true }),
+    );
+    await expect.poll(() => provider.requests.length).toBe(16);
+    const { answer, tookMs } = await timed(() => key.check());
+    expectProblem(answer, 503, 'overloaded');
+    expect(tookMs).toBeLessThan(2_000);
+    expect(await counted('busy')).toBe(before.refused + 1);
+    expect(await key.listed()).toEqual(before.key);
+    expect(provider.requests).toHaveLength(16);
+    release();
+    await Promise.all(others);
+  });
+
   it("is the platform's too", async () => {
     const key = providerKeyHistory(service, null);
     expect((await key.save(SECRET, { check: true })).body).toMatchObject({ version: 1, status: 'valid' });

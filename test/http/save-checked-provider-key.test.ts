@@ -70,6 +70,20 @@ describe('POST /internal/keys with check', () => {
       expect(await providerKeyHistory(service, org).listed()).toMatchObject({ lastCheckedAt: null });
     });
 
+    it('stores a key as unchecked when too many checks are under way; of the current value nothing is noted', async () => {
+      const org = newOrganization();
+      providers.outcome = 'busy';
+      expect((await save(org)).body).toMatchObject({ version: 1, status: 'unchecked' });
+      const key = providerKeyHistory(service, org);
+      expect(await key.listed()).toMatchObject({ status: 'unchecked', lastCheckedAt: null });
+      providers.outcome = 'valid';
+      await save(org);
+      const before = await key.listed();
+      providers.outcome = 'busy';
+      expect((await save(org)).body).toMatchObject({ version: 1, status: 'valid' });
+      expect(await key.listed()).toEqual(before);
+    });
+
     it('stores a key whose provider does not answer as unreachable, within two seconds', async () => {
       const org = newOrganization();
       providers.hold();
