@@ -1,4 +1,4 @@
-import { and, eq, isNull, sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
 import { providerKeys, providerKeyVersions } from '../database/schema.ts';
 import type { KeyState } from './key-state.ts';
@@ -76,18 +76,27 @@ export async function findState(queries: Queries, row: LockedRow, version: numbe
   return state;
 }
 
-/** Destroys the secret in every version and keeps the row. Null when there was none. */
+/**
+ * Destroys the secret in every version and keeps the row; also one that was hidden because its organisation has ended, and
+ * would come back with it. Null when there was none.
+ */
 export async function destroySecret(
   queries: Queries,
   owner: Owner,
   provider: string,
 ): Promise<{ id: string; organizationId: string | null; version: number } | null> {
   const [row] = await queries
+    .select({ id: providerKeys.id, organizationId: providerKeys.organizationId, version: providerKeys.version })
+    .from(providerKeys)
+    .where(and(ownedBy(queries, owner), eq(providerKeys.provider, provider)))
+    .for('no key update');
+  if (row === undefined) return null;
+  // Asked once the row is locked: whoever destroyed it meanwhile has left none.
+  const { rowCount } = await queries.delete(providerKeyVersions).where(eq(providerKeyVersions.providerKeyId, row.id));
+  if (rowCount === 0) return null;
+  await queries
     .update(providerKeys)
     .set({ deletedAt: sql`now()`, updatedAt: sql`now()` })
-    .where(and(ownedBy(queries, owner), eq(providerKeys.provider, provider), isNull(providerKeys.deletedAt)))
-    .returning({ id: providerKeys.id, organizationId: providerKeys.organizationId, version: providerKeys.version });
-  if (row === undefined) return null;
-  await queries.delete(providerKeyVersions).where(eq(providerKeyVersions.providerKeyId, row.id));
+    .where(eq(providerKeys.id, row.id));
   return row;
 }

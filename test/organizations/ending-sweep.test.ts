@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type ClerkStandIn, startClerkStandIn } from '../support/clerk-stand-in.ts';
+import { listEvents } from '../support/audit.ts';
 import { newOrganization } from '../support/client.ts';
 import { expectProblem } from '../support/problem.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -152,6 +153,32 @@ describe('an organisation that Clerk has deleted', () => {
     await sendEvent(service, 'organization.updated', { id: org });
     await expect.poll(() => stateOf(org)).toMatchObject({ ended: false });
     expect((await service.asService('GET', `/internal/keys?clerkOrgId=${org}`)).body.keys).toEqual([]);
+  });
+
+  it('does not bring back what was deleted in its days of grace, and brings back the rest', async () => {
+    const { org } = await deletedOrganization();
+    const remove = () => service.asService('DELETE', `/internal/keys/openai?clerkOrgId=${org}`);
+    const restored = newOrganization();
+    for (const provider of ['openai', 'groq']) await service.saveProviderKey(restored, provider, 'sk-not-a-real-key');
+    await organizationDeleted(service, restored);
+    const removals = await Promise.all(
+      Array.from({ length: 4 }, () => service.asService('DELETE', `/internal/keys/openai?clerkOrgId=${restored}`)),
+    );
+    expect(removals.filter(({ body }) => body.deleted)).toHaveLength(1);
+    expect(await stateOf(restored)).toMatchObject({ ended: true, secrets: 1 });
+    clerk.members.set(restored, []);
+    await sendEvent(service, 'organization.updated', { id: restored });
+    await expect.poll(() => stateOf(restored)).toMatchObject({ ended: false, secrets: 1 });
+    const { body } = await service.asService('GET', `/internal/keys?clerkOrgId=${restored}`);
+    expect(body.keys).toMatchObject([{ provider: 'groq', version: 1 }]);
+    const events = await listEvents(service, { clerkOrgId: restored, action: 'provider_key.removed' });
+    expect(events.events).toMatchObject([{ provider: 'openai', details: { version: 1 } }]);
+
+    // Deleted and destroyed, it is destroyed once.
+    expect((await remove()).body).toMatchObject({ deleted: true });
+    const ended = await service.asService('DELETE', `/internal/organizations/${org}`);
+    expect(ended.body.destroyed).toMatchObject({ providerKeys: 0, secrets: 0, dataKeys: [expect.any(String)] });
+    expect((await remove()).body).toMatchObject({ deleted: false });
   });
 
   it('can be destroyed the same day, where there are no days of grace, and never without a Clerk to ask', async () => {
