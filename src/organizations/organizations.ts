@@ -36,6 +36,17 @@ export async function requireLiving(queries: Queries, organizationId: string): P
   living(organization);
 }
 
+/**
+ * For changes of what is there already: the row id of an organisation, which does not end before the transaction does;
+ * undefined when it is not known here.
+ *
+ * @throws ServiceError `organization_deleted`
+ */
+export async function livingOrganization(queries: Queries, clerkOrgId: string): Promise<string | undefined> {
+  const organization = await holdOrganization(queries, { clerkOrgId });
+  return organization === undefined ? undefined : living(organization);
+}
+
 function living({ id, endedAt }: HeldOrganization): string {
   if (endedAt !== null) throw organizationDeleted();
   return id;

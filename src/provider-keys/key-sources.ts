@@ -3,7 +3,7 @@ import type { ServiceCaller } from '../caller.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
-import { ensureOrganization } from '../organizations/organizations.ts';
+import { ensureOrganization, livingOrganization } from '../organizations/organizations.ts';
 import { findSource, removeSource, type StoredSource, storeSource } from './source-store.ts';
 
 /**
@@ -32,7 +32,11 @@ export class KeySources {
     return source ?? 'own';
   }
 
-  /** The same source again writes nothing, and neither does `own` for an organisation that is not known. */
+  /**
+   * The same source again writes nothing, and neither does `own` for an organisation that is not known.
+   *
+   * @throws ServiceError `organization_deleted`
+   */
   async set(
     caller: ServiceCaller,
     { clerkOrgId, provider, source }: { clerkOrgId: string; provider: string; source: KeySource },
@@ -40,7 +44,7 @@ export class KeySources {
     const changed = await this.#audit.change(caller, async (queries) => {
       const organizationId =
         source === 'own'
-          ? await removeSource(queries, clerkOrgId, provider)
+          ? await this.#remove(queries, clerkOrgId, provider)
           : await this.#store(queries, clerkOrgId, provider, source);
       if (organizationId === undefined) return { result: undefined, events: [] };
       const target = { type: 'provider-key', id: null } as const;
@@ -54,6 +58,12 @@ export class KeySources {
       return { result: organizationId, events: [event] };
     });
     if (changed !== undefined) this.#changes.announce({ kind: 'organization-changed', organizationId: changed });
+  }
+
+  async #remove(queries: Queries, clerkOrgId: string, provider: string): Promise<string | undefined> {
+    const organizationId = await livingOrganization(queries, clerkOrgId);
+    if (organizationId === undefined) return undefined;
+    return (await removeSource(queries, { organizationId, provider })) ? organizationId : undefined;
   }
 
   async #store(

@@ -3,12 +3,13 @@ import type { ServiceCaller } from '../caller.ts';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
 import { ServiceError } from '../errors.ts';
+import { requireLiving } from '../organizations/organizations.ts';
 import type { CheckOutcome, ProviderChecker } from '../providers/provider-checker.ts';
 import { countdown } from '../time-limit.ts';
 import { ask, QUESTION_SHARE_MS } from './key-check.ts';
 import type { KeyState } from './key-state.ts';
 import { storeState, storeStatus } from './key-state-store.ts';
-import { keyNotFound, versionNotFound } from './not-found.ts';
+import { keyNotFoundToChange, versionNotFound } from './not-found.ts';
 import { type Owner, PLATFORM } from './owner.ts';
 import { findSealed, listVersions } from './provider-key-store.ts';
 import type { RecordedReveals } from './recorded-reveals.ts';
@@ -60,14 +61,17 @@ export class KeyStates {
    * Asks the provider about the current secret, which is recorded as a reveal, and notes the outcome of the version that was
    * asked about, whichever is current by then. Where nobody can be asked, what was known stays.
    *
-   * @throws ServiceError `provider_key_not_found` or `provider_key_unreadable`; `provider_key_version_not_found` when it
-   * was destroyed meanwhile; `overloaded` when too many of this provider are being checked
+   * @throws ServiceError `provider_key_not_found`, `provider_key_unreadable` or `organization_deleted`;
+   * `provider_key_version_not_found` when it was destroyed meanwhile; `overloaded` when too many of this provider are being checked
    */
   async check(caller: ServiceCaller, owner: Owner, provider: string): Promise<CheckedVersion> {
     const { database, audit, reveals, checker } = this.#dependencies;
     const msLeft = countdown(LIMIT_MS);
-    const row = await database.query((queries) => findSealed(queries, owner, provider), READ_LIMIT_MS);
-    if (row === undefined) throw keyNotFound(owner);
+    const row = await database.query(async (queries) => {
+      const found = await findSealed(queries, owner, provider);
+      if (found === undefined) throw await keyNotFoundToChange(queries, owner);
+      return found;
+    }, READ_LIMIT_MS);
     const { organizationId, version, status, lastCheckedAt } = row;
     const unchecked: CheckedVersion = { version, outcome: 'unchecked', status, lastCheckedAt };
     // Its secret is revealed to nobody, and no record may say that it was.
@@ -79,6 +83,7 @@ export class KeyStates {
     if (outcome === 'busy') throw tooManyChecks();
     if (outcome === 'unchecked') return unchecked;
     const note = async (queries: Queries) => {
+      if (organizationId !== null) await requireLiving(queries, organizationId);
       const result = await storeState(queries, row, state);
       return { result, events: result ? [checkedEvent(row, state)] : [] };
     };
@@ -90,7 +95,7 @@ export class KeyStates {
   /**
    * Notes trouble of the version that had it, whichever is current. However many report the same, it is written once.
    *
-   * @throws ServiceError `provider_key_not_found` or `provider_key_version_not_found`
+   * @throws ServiceError `provider_key_not_found`, `provider_key_version_not_found` or `organization_deleted`
    */
   async report(caller: ServiceCaller, owner: Owner, report: Report): Promise<ReportedVersion> {
     return this.#dependencies.audit.change(caller, (queries) => note(queries, owner, report));
@@ -103,7 +108,7 @@ export class KeyStates {
   async reportHanded(caller: ServiceCaller, clerkOrgId: string, report: Report): Promise<ReportedVersion> {
     return this.#dependencies.audit.change(caller, async (queries) => {
       const source = await findSource(queries, clerkOrgId, report.provider);
-      if (source === undefined) throw keyNotFound({ clerkOrgId });
+      if (source === undefined) throw await keyNotFoundToChange(queries, { clerkOrgId });
       return note(queries, PLATFORM, report);
     });
   }
@@ -119,12 +124,15 @@ async function note(
   { provider, version, outcome }: Report,
 ): Promise<Changed<ReportedVersion>> {
   const rows = await listVersions(queries, owner, provider, version);
-  if (rows.length === 0) throw keyNotFound(owner);
+  if (rows.length === 0) throw await keyNotFoundToChange(queries, owner);
   const reported = rows.find((row) => row.version === version);
   if (reported === undefined) throw versionNotFound();
   const { id, organizationId, lastCheckedAt } = reported;
   const result = { version, status: outcome, lastCheckedAt };
-  if (reported.status === outcome || !(await storeStatus(queries, reported, outcome))) return { result, events: [] };
+  if (reported.status === outcome) return { result, events: [] };
+  // Not before: however many report the same, they only read.
+  if (organizationId !== null) await requireLiving(queries, organizationId);
+  if (!(await storeStatus(queries, reported, outcome))) return { result, events: [] };
   const target = { type: 'provider-key', id } as const;
   const details = { version, status: outcome };
   return { result, events: [{ organizationId, action: 'provider_key.reported', target, provider, details }] };

@@ -4,7 +4,7 @@ import type { ProviderChecker } from '../providers/provider-checker.ts';
 import { askBeforeSave } from './check-before-save.ts';
 import { READ_LIMIT_MS } from './key-opener.ts';
 import { type KeyState, type ShownStatus, UNCHECKED } from './key-state.ts';
-import { keyNotFound, versionNotFound } from './not-found.ts';
+import { keyNotFound, keyNotFoundToChange, versionNotFound } from './not-found.ts';
 import { ensureOwner, type Owner } from './owner.ts';
 import { findSealed, listVersions } from './provider-key-store.ts';
 import { SealedKey } from './sealed-key.ts';
@@ -81,7 +81,8 @@ export class KeyVersions {
    * Makes the secret of an earlier version the current one again, as the next version: no version number ever names two
    * secrets. What is known of it stays known. Writes nothing when it is the current one already.
    *
-   * @throws ServiceError `provider_key_not_found`, `provider_key_version_not_found` or `provider_key_unreadable`
+   * @throws ServiceError `provider_key_not_found`, `provider_key_version_not_found`, `provider_key_unreadable` or
+   * `organization_deleted`
    */
   async rollback(
     caller: ServiceCaller,
@@ -89,7 +90,11 @@ export class KeyVersions {
   ): Promise<CurrentVersion> {
     const { database, dataKeys, opener } = this.#dependencies;
     return this.#writer.write(caller, beginChange(), async () => {
-      const rows = await database.query((queries) => listVersions(queries, owner, provider, version));
+      const rows = await database.query(async (queries) => {
+        const kept = await listVersions(queries, owner, provider, version);
+        if (kept.length === 0) throw await keyNotFoundToChange(queries, owner);
+        return kept;
+      });
       const current = rows.find((row) => row.isCurrent);
       if (current === undefined) throw keyNotFound(owner);
       const wanted = rows.find((row) => row.version === version);

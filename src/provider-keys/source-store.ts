@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNull, ne, sql } from 'drizzle-orm';
+import { and, eq, isNull, ne, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
 import { organizations, providerKeySources } from '../database/schema.ts';
 
@@ -43,19 +43,13 @@ export async function storeSource(
   return changed.length > 0;
 }
 
-/** @returns whose it was; undefined when there was none */
+/** @returns whether there was one */
 export async function removeSource(
   queries: Queries,
-  clerkOrgId: string,
-  provider: string,
-): Promise<string | undefined> {
-  const named = queries
-    .select({ id: organizations.id })
-    .from(organizations)
-    .where(eq(organizations.clerkOrgId, clerkOrgId));
-  const [removed] = await queries
+  { organizationId, provider }: { organizationId: string; provider: string },
+): Promise<boolean> {
+  const { rowCount } = await queries
     .delete(providerKeySources)
-    .where(and(inArray(providerKeySources.organizationId, named), eq(providerKeySources.provider, provider)))
-    .returning({ organizationId: providerKeySources.organizationId });
-  return removed?.organizationId;
+    .where(and(eq(providerKeySources.organizationId, organizationId), eq(providerKeySources.provider, provider)));
+  return rowCount !== 0;
 }

@@ -21,6 +21,7 @@ export function stateEndpoints(states: KeyStates, service: ServiceAuthentication
       errors: [
         'provider_key_not_found',
         'provider_key_version_not_found',
+        'organization_deleted',
         'provider_key_unreadable',
         'encryption_unavailable',
         'audit_unavailable',
@@ -42,7 +43,7 @@ export function stateEndpoints(states: KeyStates, service: ServiceAuthentication
         'check may set another. The same report again changes nothing. `source` as the key was handed out: trouble with ' +
         "the platform's key is noted of the platform's, while the organisation's source says that it is handed out.",
       authentication: service('provider-keys:reveal'),
-      errors: ['provider_key_not_found', 'provider_key_version_not_found', 'audit_unavailable'],
+      errors: ['provider_key_not_found', 'provider_key_version_not_found', 'organization_deleted', 'audit_unavailable'],
       request: { params, body: z.strictObject({ clerkOrgId, version, outcome: trouble, source: handedSource }) },
       responses: { 200: { description: 'It is noted.', schema: reportedVersion } },
       async handle(caller, { params: { provider }, body: { clerkOrgId, version, outcome, source } }) {

@@ -194,7 +194,9 @@ describe('DELETE /internal/organizations/:clerkOrgId', () => {
         ['check', {}],
       ] as const) {
         const answer = await service.asService('POST', `/internal/keys/openai/${what}`, { clerkOrgId: org, ...body });
-        expectProblem(answer, 404, 'provider_key_not_found');
+        expectProblem(answer, 409, 'organization_deleted');
+        const never = await service.asService('POST', `/internal/keys/groq/${what}`, { clerkOrgId: org, ...body });
+        expectProblem(never, 409, 'organization_deleted');
       }
       const { body } = await service.asService('DELETE', `/internal/organizations/${org}`);
       expect(body.destroyed).toMatchObject({ providerKeys: 1, secrets: 2 });

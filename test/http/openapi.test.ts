@@ -98,6 +98,8 @@ describe('GET /openapi.json', () => {
     expect(refused.toSorted()).toEqual([
       'POST /internal/api-keys',
       'POST /internal/keys',
+      'POST /internal/keys/{provider}/check',
+      'POST /internal/keys/{provider}/report',
       'POST /internal/keys/{provider}/rollback',
       'PUT /internal/keys/{provider}/source',
     ]);

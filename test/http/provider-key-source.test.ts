@@ -184,8 +184,11 @@ describe('PUT /internal/keys/:provider/source', () => {
       await there.end();
       expect(await there.handed()).toBe(NONE);
       expect((await there.get()).body.source).toBe('own');
-      expectProblem(await there.set('own-then-platform'), 409, 'organization_deleted');
-      expectProblem(await there.ownKey.report(1, 'rejected', { source: 'platform' }), 404, NONE);
+      for (const source of ['own-then-platform', 'platform', 'own']) {
+        expectProblem(await there.set(source), 409, 'organization_deleted');
+      }
+      const report = await there.ownKey.report(1, 'rejected', { source: 'platform' });
+      expectProblem(report, 409, 'organization_deleted');
       expect(
         await service.sql('select 1 from key_service.provider_key_sources where provider = $1', [there.provider]),
       ).toEqual([]);
@@ -198,7 +201,9 @@ describe('PUT /internal/keys/:provider/source', () => {
       expect(await there.handed()).toEqual(platforms);
       await organizationDeleted(service, there.org);
       expect(await there.handed()).toBe(NONE);
-      expectProblem(await there.set('platform'), 409, 'organization_deleted');
+      for (const source of ['platform', 'own']) {
+        expectProblem(await there.set(source), 409, 'organization_deleted');
+      }
       await service.sql(
         'update key_service.organizations set ended_at = null, destroy_after = null, due_at = null where clerk_org_id = $1',
         [there.org],

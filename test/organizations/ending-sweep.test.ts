@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type ClerkStandIn, startClerkStandIn } from '../support/clerk-stand-in.ts';
 import { listEvents } from '../support/audit.ts';
+import { type ClerkStandIn, startClerkStandIn } from '../support/clerk-stand-in.ts';
 import { newOrganization } from '../support/client.ts';
 import { expectProblem } from '../support/problem.ts';
 import { startService, type TestService } from '../support/service.ts';
