@@ -28,9 +28,13 @@ async function serve(
   state.route = endpoint.path;
   const { authentication } = endpoint;
   const caller = await authentication.authenticate(credentialsOf(request, state.requestId));
-  state.callerName = caller === null ? null : callerName(caller);
+  if (caller !== null && authentication.prove === undefined) state.callerName = callerName(caller);
   authentication.authorize?.(caller);
   const input = await readInput(request, response);
+  if (caller !== null && authentication.prove !== undefined) {
+    await authentication.prove(caller, input);
+    state.callerName = callerName(caller);
+  }
   authentication.authorizeInput?.(caller, input);
   const reply = await call(endpoint)(caller, input);
   if (checkResponses) checkReply(endpoint, reply);

@@ -19,6 +19,11 @@ export interface Authentication<C extends Caller | null> {
   errors: readonly ErrorCode[];
   /** @throws ServiceError with one of them */
   authenticate(credentials: Credentials): C | Promise<C>;
+  /**
+   * Where what proves the caller is the body, whether it does: until then `authenticate` has only said who it would be, and
+   * the log names nobody. @throws like it
+   */
+  prove?(caller: C, input: RawInput): Promise<void>;
   /** Whether this caller may ask for this at all: before anything else of the request is looked at. @throws like it */
   authorize?(caller: C): void;
   /** Whether it may ask for this in particular, once the request has been read. @throws like it */

@@ -1,5 +1,6 @@
+import { ServiceError } from '../errors.ts';
 import type { ObservedRequest } from '../http/observe.ts';
-import { describeError } from './describe-error.ts';
+import { describeError, type ErrorDescription } from './describe-error.ts';
 import { LineLimit } from './line-limit.ts';
 import type { Logger } from './logger.ts';
 import { codeOf, isFailure, isOutage } from './request-outcome.ts';
@@ -58,12 +59,18 @@ export class RequestLog {
       status,
       durationMs: Math.round(durationMs * 10) / 10,
       ...(callerName === null ? {} : { caller: callerName }),
-      ...(error === undefined ? {} : { error: failed ? describeError(error) : { code: codeOf(error) } }),
+      ...(error === undefined ? {} : { error: failed ? describeError(error) : describeRefusal(error) }),
       ...(aborted ? { aborted } : {}),
     };
     if (failed) this.#logger.error(line, 'request failed');
     else this.#logger.info(line, 'request');
   }
+}
+
+/** A 4xx is the caller's business: where it happened in the sources is not told. */
+function describeRefusal(error: unknown): Pick<ErrorDescription, 'code' | 'context'> {
+  const context = error instanceof ServiceError ? error.context : {};
+  return { code: codeOf(error), ...(Object.keys(context).length === 0 ? {} : { context }) };
 }
 
 /** What may come in any number, by the kind that its lines are counted as; null: every one has its line. */

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type ClerkStandIn, startClerkStandIn } from '../support/clerk-stand-in.ts';
-import { newOrganization } from '../support/client.ts';
+import { type Answer, newOrganization } from '../support/client.ts';
 import { expectInvalid, expectProblem } from '../support/problem.ts';
 import { startService, type TestService } from '../support/service.ts';
 import { organizationDeleted, sendEvent, signedHeaders } from '../support/webhooks.ts';
@@ -21,6 +21,18 @@ afterAll(async () => {
 
 const post = (body: string | Uint8Array, headers: Record<string, string>) =>
   service.request('POST', '/webhooks/clerk', { body, headers });
+/** The log line of a request, once it is there. */
+async function lineOf({ headers }: Answer): Promise<Record<string, unknown>> {
+  const lines = () => service.logLines.filter((line) => line['requestId'] === headers.get('x-request-id'));
+  await expect.poll(lines).toHaveLength(1);
+  return lines()[0] ?? {};
+}
+/** What it says of why it was refused, and that it names no caller. */
+async function errorLogged(answer: Answer): Promise<unknown> {
+  const { error, ...line } = await lineOf(answer);
+  expect(line).not.toHaveProperty('caller');
+  return error;
+}
 const tombstoneOf = (org: string) =>
   service.sql<{ ended: boolean; destroyed: boolean; days: number | null }>(
     `select ended_at is not null as ended, destroyed_at is not null as destroyed,
@@ -156,20 +168,21 @@ describe('POST /webhooks/clerk', () => {
     const now = Math.floor(Date.now() / 1000);
     const event = (id: string) => JSON.stringify({ type: 'organization.deleted', data: { id } });
     it.each([
-      ['was made with another secret', { key: 'another-key-not-a-real-one' }],
-      ['is older than five minutes', { at: now - 301 }],
-      ['is of the future', { at: now + 360 }],
-      ['is of another delivery', { headers: { 'svix-id': 'msg_another' } }],
-      ['is of another time', { headers: { 'svix-timestamp': String(now + 30) } }],
-      ['is no signature', { headers: { 'svix-signature': 'v1,bm90IG9uZQ==' } }],
-      ['is of another version', { headers: { 'svix-signature': 'v2,bm90IG9uZQ==' } }],
-      ['is empty', { headers: { 'svix-signature': '' } }],
-      ['has no time', { headers: { 'svix-timestamp': 'yesterday' } }],
-    ])('refuses when the signature %s', async (_what, delivery) => {
+      ['was made with another secret', 'signature', { key: 'another-key-not-a-real-one' }],
+      ['is older than five minutes', 'too_old', { at: now - 301 }],
+      ['is of the future', 'too_new', { at: now + 360 }],
+      ['is of another delivery', 'signature', { headers: { 'svix-id': 'msg_another' } }],
+      ['is of another time', 'signature', { headers: { 'svix-timestamp': String(now + 30) } }],
+      ['is no signature', 'signature', { headers: { 'svix-signature': 'v1,bm90IG9uZQ==' } }],
+      ['is of another version', 'signature', { headers: { 'svix-signature': 'v2,bm90IG9uZQ==' } }],
+      ['is empty', 'headers', { headers: { 'svix-signature': '' } }],
+      ['has no time', 'timestamp', { headers: { 'svix-timestamp': 'yesterday' } }],
+    ])('refuses when the signature %s, and logs %s of nobody', async (_what, reason, delivery) => {
       const org = newOrganization();
       const answer = await post(event(org), signedHeaders(event(org), delivery));
       expectProblem(answer, 400, 'webhook_signature_invalid');
       expect(await tombstoneOf(org)).toEqual([]);
+      expect(await errorLogged(answer)).toEqual({ code: 'webhook_signature_invalid', context: { reason } });
     });
 
     it('accepts what is four minutes old, and one good signature among others, as while a secret is exchanged', async () => {
@@ -189,7 +202,9 @@ describe('POST /webhooks/clerk', () => {
       const replaced = event('org_\uFFFD');
       const bytes = Buffer.from(event('org_?'));
       bytes[bytes.indexOf('?')] = 0xff;
-      expectProblem(await post(bytes, signedHeaders(replaced)), 400, 'webhook_signature_invalid');
+      const answer = await post(bytes, signedHeaders(replaced));
+      expectProblem(answer, 400, 'webhook_signature_invalid');
+      expect(await errorLogged(answer)).toMatchObject({ context: { reason: 'not_utf8' } });
     });
 
     it('refuses what nobody claims to have signed without reading it', async () => {
@@ -201,7 +216,14 @@ describe('POST /webhooks/clerk', () => {
       const headers = signedHeaders('');
       const empty = await service.request('POST', '/webhooks/clerk', { headers });
       expectProblem(empty, 400, 'webhook_signature_invalid');
-      expectProblem(await post('{', signedHeaders('{')), 400, 'webhook_signature_invalid');
+      for (const body of ['{', '"', 'null']) {
+        const answer = await post(body, signedHeaders(body));
+        expectProblem(answer, 400, 'webhook_signature_invalid');
+        expect(await errorLogged(answer)).toMatchObject({ context: { reason: 'not_an_event' } });
+      }
+      for (const body of ['7', '"text"', '[]', '{}']) {
+        expect((await post(body, signedHeaders(body))).body.message).toBe('This event means nothing here.');
+      }
     });
 
     it('tells nobody why, and the log does', async () => {
@@ -210,6 +232,19 @@ describe('POST /webhooks/clerk', () => {
       const missing = await post(body, {});
       expect(wrong.body).toEqual({ ...missing.body, requestId: wrong.body.requestId });
       expect(wrong.body.error).not.toMatch(/timestamp|header|secret/i);
+      expect(await errorLogged(wrong)).toMatchObject({ context: { reason: 'signature' } });
+      expect(await errorLogged(missing)).toMatchObject({ context: { reason: 'headers' } });
+    });
+
+    it('logs nobody as its sender, and Clerk as that of what is verified', async () => {
+      const body = event(newOrganization());
+      const tooLarge = await post('x'.repeat(70_000), signedHeaders(body));
+      expectProblem(tooLarge, 413, 'payload_too_large');
+      expect(await lineOf(tooLarge)).not.toHaveProperty('caller');
+      expect(await lineOf(await post(body, signedHeaders(body)))).toMatchObject({ caller: 'system:clerk-webhook' });
+      const unreadable = JSON.stringify({ type: 'organization.deleted', data: {} });
+      const answer = await post(unreadable, signedHeaders(unreadable));
+      expect(await lineOf(answer)).toMatchObject({ status: 400, caller: 'system:clerk-webhook' });
     });
   });
 
