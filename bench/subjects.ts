@@ -17,6 +17,7 @@ export const EXPRESS_BORN = 'express-born';
 export const NODE_HTTP = 'node-http';
 export const SERVICE = 'key-service';
 export const INSERT_PER_REVEAL = 'insert-per-reveal';
+export const REVEAL_ALONE = 'reveal-alone';
 
 function peer(program: string, environment: Record<string, string> = {}): ServerCommand {
   return {
@@ -58,6 +59,12 @@ export function insertPerReveal(databaseUrl: string): Subject {
     name: 'Express 4, one INSERT and commit a reveal',
     command: peer('insert-per-reveal', { DATABASE_URL: databaseUrl }),
   };
+}
+
+/** The service itself, had it no shared commits. */
+export function revealAlone({ command }: Subject): Subject {
+  const program = ['--import', compiledServer('reveal-alone'), ...command.program];
+  return { id: REVEAL_ALONE, name: 'Key Service, a commit for each reveal', command: { ...command, program } };
 }
 
 export function betterAuths(databaseUrl: string, keysFile: string): Subject[] {
