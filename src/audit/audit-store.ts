@@ -3,57 +3,8 @@ import type { Queries } from '../database/queries.ts';
 import { auditChains, auditCheckpoints, auditEvents, organizations } from '../database/schema.ts';
 import type { ListPosition } from '../paging.ts';
 import type { StoredCheckpoint, StoredEvent } from './chain-verifier.ts';
-import { type AuditAction, type ChainedEvent, type Details, type Head, NO_ORGANIZATION } from './event.ts';
+import { type AuditAction, type Details, type Head, NO_ORGANIZATION } from './event.ts';
 import { canonicalDetails } from './event-mac.ts';
-
-/**
- * A process that stops between locking heads and committing lets go of them after this; between the two there is one
- * statement.
- */
-const HEADS_HELD_MS = 1_000;
-
-/**
- * Locks the heads of chains until the transaction ends, in one order: two transactions wait for each other, and never both.
- * A chain without a head is left out.
- */
-export async function lockHeads(queries: Queries, chains: readonly string[]): Promise<Head[]> {
-  return queries
-    .select({
-      chain: auditChains.chain,
-      sequence: auditChains.sequence,
-      mac: auditChains.mac,
-      limit: sql`(select set_config('idle_in_transaction_session_timeout', ${`${HEADS_HELD_MS}`}, true))`,
-    })
-    .from(auditChains)
-    .where(sql`${auditChains.chain} = any(${sql.param(chains)}::uuid[])`)
-    .orderBy(asc(auditChains.chain))
-    .for('no key update');
-}
-
-/** Stores events and moves the heads of their chains, which are locked, in one statement of one text for any number. */
-export async function insertEvents(
-  queries: Queries,
-  events: readonly ChainedEvent[],
-  heads: readonly Head[],
-): Promise<void> {
-  const rows = JSON.stringify(events.map((event) => ({ ...event, mac: byteaText(event.mac) })));
-  const moved = JSON.stringify(heads.map((head) => ({ ...head, mac: byteaText(head.mac) })));
-  await queries.execute(sql`
-    with moved as (
-      update ${auditChains} set sequence = head.sequence, mac = head.mac
-      from json_to_recordset(${moved}::json) as head(chain uuid, sequence bigint, mac bytea)
-      where ${auditChains.chain} = head.chain
-    )
-    insert into ${auditEvents} (id, chain, sequence, occurred_at, actor_kind, actor, action, target_type, target_id,
-      provider, request_id, address, details, data_key_id, mac)
-    select id, chain, sequence, "occurredAt", "actorKind", actor, action, "targetType", "targetId",
-      provider, "requestId", address, details, "dataKeyId", mac
-    from json_to_recordset(${rows}::json) as event(id uuid, chain uuid, sequence bigint, "occurredAt" timestamptz,
-      "actorKind" text, actor text, action text, "targetType" text, "targetId" text,
-      provider text, "requestId" text, address text, details jsonb, "dataKeyId" uuid, mac bytea)`);
-}
-
-const byteaText = (bytes: Buffer) => `\\x${bytes.toString('hex')}`;
 
 /** An event as it is shown. */
 export interface ListedEvent {

@@ -3,10 +3,10 @@ import type { Caller } from '../caller.ts';
 import type { AuditKeys } from '../data-keys/audit-keys.ts';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
-import type { DataKey } from '../encryption/sealed-secret.ts';
 import { ServiceError } from '../errors.ts';
-import { insertEvents, lockHeads } from './audit-store.ts';
-import { type Linked, link } from './chain.ts';
+import { countdown } from '../time-limit.ts';
+import { Appender } from './appender.ts';
+import type { Linked } from './chain.ts';
 import { type AuditEntry, type UnchainedEvent, unchainedEvent } from './event.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { MovedHeads } from './moved-heads.ts';
@@ -50,10 +50,12 @@ export interface Changed<T> {
 /** Records who changed and revealed what. What it has not recorded has not happened. */
 export class Audit {
   readonly #options: AuditOptions;
+  readonly #appender: Appender;
   readonly #reveals: GroupCommit<UnchainedEvent>;
 
   constructor(options: AuditOptions) {
     this.#options = options;
+    this.#appender = new Appender(options.database);
     this.#reveals = new GroupCommit({
       commit: (events) => this.#commitReveals(events),
       largest: LARGEST_BATCH,
@@ -81,13 +83,15 @@ export class Audit {
         const changed = await work(queries);
         if (changed.events.length === 0) return { result: changed.result, linked: null };
         const events = changed.events.map((entry) => this.#eventOf(caller, entry));
-        const appended = await this.#append(queries, key, events);
+        const appended = await this.#appender.appendIn(queries, key, events);
+        this.#tellOfHeadless(appended);
         if (appended.homeless.length > 0) throw auditUnavailable({ reason: 'headless' });
         return { result: changed.result, linked: appended };
       },
       limitMs - (performance.now() - began),
     );
     if (linked !== null) {
+      this.#appender.note(linked.heads);
       heads.note(linked.heads);
       onEvents('written', linked.events.length);
     }
@@ -119,23 +123,17 @@ export class Audit {
   }
 
   async #commitReveals(events: UnchainedEvent[]): Promise<ReadonlySet<UnchainedEvent>> {
-    const { database, keys, heads, onBatch } = this.#options;
-    const began = performance.now();
-    const key = await keys.current(KEY_LIMIT_MS);
-    const left = BATCH_LIMIT_MS - (performance.now() - began);
-    const linked = await database.transaction((queries) => this.#append(queries, key, events), left);
+    const { keys, heads, onBatch } = this.#options;
+    const msLeft = countdown(BATCH_LIMIT_MS);
+    const linked = await this.#appender.append(await keys.current(KEY_LIMIT_MS), events, msLeft());
+    this.#tellOfHeadless(linked);
     heads.note(linked.heads);
     onBatch(linked.events.length);
     return new Set(linked.homeless);
   }
 
-  /** The last of a transaction: from here on it waits for nothing but the heads. */
-  async #append(queries: Queries, key: DataKey, events: readonly UnchainedEvent[]): Promise<Linked> {
-    const heads = await lockHeads(queries, [...new Set(events.map(({ chain }) => chain))]);
-    const linked = link(key, heads, events);
-    for (const chain of new Set(linked.homeless.map(({ chain }) => chain))) this.#options.onHeadless(chain);
-    if (linked.events.length > 0) await insertEvents(queries, linked.events, linked.heads);
-    return linked;
+  #tellOfHeadless({ homeless }: Linked): void {
+    for (const chain of new Set(homeless.map((event) => event.chain))) this.#options.onHeadless(chain);
   }
 }
 

@@ -2,6 +2,8 @@ import type { DataKey } from '../encryption/sealed-secret.ts';
 import type { ChainedEvent, Head, UnchainedEvent } from './event.ts';
 import { macOf, textOf } from './event-mac.ts';
 
+const NO_MAC = Buffer.alloc(0);
+
 export interface Linked {
   events: ChainedEvent[];
   /** Of every chain that has grown. */
@@ -21,13 +23,34 @@ export function link(key: DataKey, heads: readonly Head[], events: readonly Unch
       linked.homeless.push(event);
       continue;
     }
-    const placed = { ...event, sequence: before.sequence + 1, dataKeyId: key.id };
-    const mac = macOf(key.key, textOf(placed), before.mac);
-    const head = { chain: event.chain, sequence: placed.sequence, mac };
-    linked.events.push({ ...placed, mac });
+    const sequence = before.sequence + 1;
+    const placed = placedAt(sequence, event, key.id);
+    placed.mac = macOf(key.key, textOf(placed), before.mac);
+    const head = { chain: event.chain, sequence, mac: placed.mac };
+    linked.events.push(placed);
     current.set(event.chain, head);
     moved.set(event.chain, head);
   }
   linked.heads = [...moved.values()];
   return linked;
+}
+
+function placedAt(sequence: number, event: UnchainedEvent, dataKeyId: string): ChainedEvent {
+  return {
+    id: event.id,
+    chain: event.chain,
+    sequence,
+    occurredAt: event.occurredAt,
+    actorKind: event.actorKind,
+    actor: event.actor,
+    action: event.action,
+    targetType: event.targetType,
+    targetId: event.targetId,
+    provider: event.provider,
+    requestId: event.requestId,
+    address: event.address,
+    details: event.details,
+    dataKeyId,
+    mac: NO_MAC,
+  };
 }

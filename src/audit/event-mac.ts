@@ -45,12 +45,23 @@ export interface CheckpointText {
   dataKeyId: string;
 }
 
+/** Field by field, like the other places that every reveal passes: a spread of so many takes several times as long. */
 export function textOf(event: Omit<ChainedEvent, 'mac'>): EventText {
   return {
-    ...event,
+    id: event.id,
+    chain: event.chain,
     sequence: String(event.sequence),
     occurredAt: String(event.occurredAt.getTime()),
+    actorKind: event.actorKind,
+    actor: event.actor,
+    action: event.action,
+    targetType: event.targetType,
+    targetId: event.targetId,
+    provider: event.provider,
+    requestId: event.requestId,
+    address: event.address,
     details: canonicalJson(event.details),
+    dataKeyId: event.dataKeyId,
   };
 }
 

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { within } from '../time-limit.ts';
+import { deadlineIn } from '../time-limit.ts';
 
 export interface GroupCommitOptions<T> {
   /**
@@ -20,9 +20,15 @@ interface Waiting<T> {
   item: T;
   written: () => void;
   failed: (error: Error) => void;
-  /** Nobody waits for it any more. */
-  givenUp: boolean;
+  isOver: () => boolean;
+  /** When it is given up, by `performance.now()`. */
+  endMs: number;
+  /** Its writer has been told. */
+  settled: boolean;
 }
+
+/** What has become of a batch. */
+type Fate<T> = { refused: ReadonlySet<T> } | 'failed';
 
 /**
  * Gathers what is to be written while a commit is under way, and writes all of it with the next: however many ask, the disk
@@ -31,7 +37,10 @@ interface Waiting<T> {
 export class GroupCommit<T> {
   readonly #options: GroupCommitOptions<T>;
   #queue: Waiting<T>[] = [];
+  #underWay: Waiting<T>[] = [];
   #busy = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerEndsMs = Number.POSITIVE_INFINITY;
 
   constructor(options: GroupCommitOptions<T>) {
     this.#options = options;
@@ -46,40 +55,72 @@ export class GroupCommit<T> {
     const { waiting, failure } = this.#options;
     if (limitMs <= 0) return Promise.reject(failure('late'));
     if (this.#queue.length >= waiting) return Promise.reject(failure('full'));
-    const entry: Waiting<T> = { item, written: () => {}, failed: () => {}, givenUp: false };
-    const written = new Promise<void>((resolve, reject) => {
-      entry.written = resolve;
-      entry.failed = reject;
-    });
-    this.#queue.push(entry);
-    if (!this.#busy) void this.#run();
-    return within(limitMs, written, () => {
-      entry.givenUp = true;
-      return failure('late');
+    return new Promise<void>((written, failed) => {
+      const endMs = performance.now() + limitMs;
+      this.#queue.push({ item, written, failed, isOver: deadlineIn(limitMs), endMs, settled: false });
+      this.#wakeAt(endMs);
+      if (!this.#busy) void this.#run();
     });
   }
 
   async #run(): Promise<void> {
     this.#busy = true;
-    while (this.#queue.length > 0) {
-      // Whoever asks in the same turn of the event loop is written with it.
-      await nextTurn();
-      const batch = this.#queue.splice(0, this.#options.largest).filter(({ givenUp }) => !givenUp);
-      if (batch.length > 0) await this.#commit(batch);
+    // Whoever asks in the same turn of the event loop is written with it.
+    await nextTurn();
+    let committing = this.#commitNext();
+    while (committing !== null) {
+      const { batch, fate } = await committing;
+      // The next is on its way before those of this one are told, so that the database works while they are answered.
+      committing = this.#commitNext();
+      if (committing !== null) await nextTurn();
+      this.#tell(batch, fate);
     }
     this.#busy = false;
   }
 
-  async #commit(batch: readonly Waiting<T>[]): Promise<void> {
-    const { commit, failure } = this.#options;
-    try {
-      const refused = await commit(batch.map(({ item }) => item));
-      for (const { item, written, failed } of batch) {
-        if (refused.has(item)) failed(failure('failed'));
-        else written();
-      }
-    } catch {
-      for (const { failed } of batch) failed(failure('failed'));
+  /** Begins to write what waits; null when nothing does. */
+  #commitNext(): Promise<{ batch: Waiting<T>[]; fate: Fate<T> }> | null {
+    const batch = this.#queue.splice(0, this.#options.largest);
+    this.#underWay = batch;
+    if (batch.length === 0) return null;
+    return this.#options.commit(batch.map(({ item }) => item)).then(
+      (refused) => ({ batch, fate: { refused } }),
+      () => ({ batch, fate: 'failed' }),
+    );
+  }
+
+  #tell(batch: readonly Waiting<T>[], fate: Fate<T>): void {
+    const { failure } = this.#options;
+    for (const entry of batch) {
+      if (entry.settled) continue;
+      entry.settled = true;
+      // Late it is also for a process that was stopped meanwhile, and finds the result before its timer has fired.
+      if (entry.isOver()) entry.failed(failure('late'));
+      else if (fate === 'failed' || fate.refused.has(entry.item)) entry.failed(failure('failed'));
+      else entry.written();
     }
+  }
+
+  /** One timer for all, since nearly all are written long before: it is set anew when it has fired, and seldom else. */
+  #wakeAt(endMs: number): void {
+    if (endMs >= this.#timerEndsMs) return;
+    clearTimeout(this.#timer);
+    this.#timerEndsMs = endMs;
+    this.#timer = setTimeout(() => this.#giveUpLate(), endMs - performance.now());
+    this.#timer.unref();
+  }
+
+  #giveUpLate(): void {
+    this.#timerEndsMs = Number.POSITIVE_INFINITY;
+    for (const entry of [...this.#underWay, ...this.#queue]) {
+      if (entry.settled) continue;
+      if (entry.isOver()) {
+        entry.settled = true;
+        entry.failed(this.#options.failure('late'));
+      } else {
+        this.#wakeAt(entry.endMs);
+      }
+    }
+    this.#queue = this.#queue.filter(({ settled }) => !settled);
   }
 }

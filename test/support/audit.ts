@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { Audit } from '../../src/audit/audit.ts';
 import { headsIn, MovedHeads } from '../../src/audit/moved-heads.ts';
 import { type LoggedHeads, Verification, type VerifiedChain } from '../../src/audit/verification.ts';
@@ -89,4 +90,24 @@ export function loggedHeads({ logLines }: Pick<TestService, 'logLines'>): Map<st
     }
   }
   return logged;
+}
+
+/** Locks of the table of events, in this database. @param which a condition */
+export function locksOfEvents({ sql }: Pick<TestService, 'sql'>, which: string) {
+  return sql(
+    `select 1 from pg_locks where ${which} and relation = 'key_service.audit_events'::regclass
+       and database = (select oid from pg_database where datname = current_database())`,
+  );
+}
+
+/** Nothing can be added to the audit for so long, from when it resolves. */
+export async function holdEvents(
+  service: Pick<TestService, 'sql'>,
+  seconds: number,
+): Promise<{ released: Promise<unknown> }> {
+  const released = service.sql(
+    `begin; lock key_service.audit_events in exclusive mode; select pg_sleep(${seconds}); commit`,
+  );
+  await expect.poll(() => locksOfEvents(service, "mode = 'ExclusiveLock' and granted")).toHaveLength(1);
+  return { released };
 }

@@ -11,6 +11,8 @@ export interface TcpProxy {
   stall(): void;
   /** Stalls from the first time that the client says this text. */
   stallAt(text: string): void;
+  /** Stalls when the client has said this text for the first time: it arrives, and its answer does not. */
+  stallAfter(text: string): void;
   /** Everything takes so much longer, each way, on connections that are open and on new ones. 0: no longer. */
   delay(ms: number): void;
   /** Everything works again; connections that were stalled stay dead. */
@@ -37,6 +39,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
   let state: 'open' | 'cut' | 'stalled' = 'open';
   let stallText: string | undefined;
+  let lastText: string | undefined;
   let delayMs = 0;
 
   const server = createServer((client) => {
@@ -65,6 +68,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       if (stallText !== undefined && bytes.includes(stallText)) stall();
       if (!pair.stalled) proxy.onSent?.(bytes);
       toUpstream(bytes, delayMs);
+      if (lastText !== undefined && bytes.includes(lastText)) stall();
     });
     upstream.on('data', (bytes) => toClient(bytes, delayMs));
   });
@@ -99,12 +103,16 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
     stallAt(text) {
       stallText = text;
     },
+    stallAfter(text) {
+      lastText = text;
+    },
     delay(ms) {
       delayMs = ms;
     },
     restore() {
       state = 'open';
       stallText = undefined;
+      lastText = undefined;
       delayMs = 0;
     },
     leadTo(url) {
