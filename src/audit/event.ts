@@ -18,6 +18,7 @@ export const AUDIT_ACTIONS = [
   'provider_key.revealed',
   'provider_key.reveal_failed',
   'organization.ended',
+  'organization.destruction_begun',
   'organization.destroyed',
   'organization.restored',
   'audit.cut',

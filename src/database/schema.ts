@@ -38,6 +38,8 @@ export const organizations = keyService.table(
     destroyAfter: instant('destroy_after'),
     destroyedAt: instant('destroyed_at'),
     destroyed: jsonb('destroyed').$type<Destroyed>(),
+    /** Its destruction has begun, and cannot be undone any more: what is destroyed so far. null again when all of it is. */
+    destruction: jsonb('destruction').$type<DestroyedSoFar>(),
     /** When there is something left to be done about its end; see organizations/ending-sweep.ts. */
     dueAt: instant('due_at'),
   },
@@ -47,18 +49,23 @@ export const organizations = keyService.table(
       'organizations_end_fits',
       sql`${table.endedAt} is not null or (${table.destroyAfter} is null and ${table.destroyedAt} is null and ${table.dueAt} is null)`,
     ),
+    check('organizations_destruction_fits', sql`${table.destruction} is null or ${table.endedAt} is not null`),
     check('organizations_destroyed_fits', sql`(${table.destroyedAt} is null) = (${table.destroyed} is null)`),
   ],
 );
 
-/** What was destroyed with an organisation, in numbers; of its data keys the ids. */
-export interface Destroyed {
-  /** All that it ever had; all are revoked. */
-  apiKeys: number;
+/** Of a destruction that is not finished. */
+export interface DestroyedSoFar {
   /** Providers that it had a key of. */
   providerKeys: number;
   /** Sealed secrets, one for each version that was kept. */
   secrets: number;
+}
+
+/** What was destroyed with an organisation, in numbers; of its data keys the ids. */
+export interface Destroyed extends DestroyedSoFar {
+  /** All that it ever had; all are revoked. */
+  apiKeys: number;
   dataKeys: string[];
 }
 

@@ -1,4 +1,5 @@
 import type { Queries } from '../database/queries.ts';
+import type { DestroyedSoFar } from '../database/schema.ts';
 
 /**
  * What an organisation has in other rooms, and what becomes of it when the organisation ends. All of it happens in the
@@ -12,8 +13,12 @@ export interface Belongings {
   hideProviderKeys(queries: Queries, organizationId: string, at: Date): Promise<number>;
   /** Puts back what was hidden at that instant. @returns how many they were */
   showProviderKeys(queries: Queries, organizationId: string, hiddenAt: Date): Promise<number>;
-  /** Destroys every secret in every version. */
-  destroyProviderKeys(queries: Queries, organizationId: string): Promise<{ providerKeys: number; secrets: number }>;
+  /** Destroys the secrets of so many provider keys at most, in every version. `more`: there may be others. */
+  destroyProviderKeys(
+    queries: Queries,
+    organizationId: string,
+    options: { most: number },
+  ): Promise<DestroyedSoFar & { more: boolean }>;
   /** @returns the ids of those that there were; nothing may be sealed with them any more */
   destroyDataKeys(queries: Queries, organizationId: string): Promise<string[]>;
 }

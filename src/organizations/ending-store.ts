@@ -1,6 +1,6 @@
 import { and, asc, eq, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { type Destroyed, organizations } from '../database/schema.ts';
+import { type Destroyed, type DestroyedSoFar, organizations } from '../database/schema.ts';
 
 /** An organisation with all that is known of its end. */
 export interface Organization {
@@ -11,6 +11,8 @@ export interface Organization {
   destroyAfter: Date | null;
   destroyedAt: Date | null;
   destroyed: Destroyed | null;
+  /** What is destroyed so far of one whose destruction has begun and is not finished. */
+  destruction: DestroyedSoFar | null;
 }
 
 const columns = {
@@ -20,6 +22,7 @@ const columns = {
   destroyAfter: organizations.destroyAfter,
   destroyedAt: organizations.destroyedAt,
   destroyed: organizations.destroyed,
+  destruction: organizations.destruction,
 };
 
 /** Locks an organisation until the transaction ends: it waits for whoever is storing something for it, and they for it. */
@@ -55,11 +58,24 @@ export async function scheduleDestruction(queries: Queries, id: string, graceDay
 export async function markDestroyed(queries: Queries, id: string, destroyed: Destroyed): Promise<Date> {
   const [row] = await queries
     .update(organizations)
-    .set({ destroyedAt: sql`clock_timestamp()`, destroyed, destroyAfter: null, dueAt: null })
+    .set({ destroyedAt: sql`clock_timestamp()`, destroyed, destruction: null, destroyAfter: null, dueAt: null })
     .where(eq(organizations.id, id))
     .returning({ destroyedAt: organizations.destroyedAt });
   if (!row?.destroyedAt) throw new Error('An organisation that is locked is not there');
   return row.destroyedAt;
+}
+
+/** It has begun; if whoever is at it stops, it is gone on with after so long. */
+export async function noteDestruction(
+  queries: Queries,
+  id: string,
+  destruction: DestroyedSoFar,
+  { dueInMs }: { dueInMs: number },
+): Promise<void> {
+  await queries
+    .update(organizations)
+    .set({ destruction, dueAt: instantOf({ inMs: dueInMs }) })
+    .where(eq(organizations.id, id));
 }
 
 export async function markLiving(queries: Queries, id: string): Promise<void> {

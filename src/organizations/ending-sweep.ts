@@ -28,8 +28,8 @@ const ASKED_AGAIN_AFTER_MS = 10 * 60_000;
 const LOOKED_AT_AGAIN_AFTER_MS = 24 * 60 * 60_000;
 
 /**
- * Finishes what was begun when organisations ended: revokes what one transaction could not, and destroys the secrets of
- * those whose time is over, if Clerk still does not know them. On every replica, each organisation on one of them.
+ * Finishes what was begun when organisations ended: revokes what one transaction could not, goes on with destructions that
+ * are under way, and destroys the secrets of those whose time is over, if Clerk still does not know them. On every replica, each organisation on one of them.
  */
 export class EndingSweep {
   readonly #dependencies: Dependencies;
@@ -70,6 +70,15 @@ export class EndingSweep {
     const { database, endings } = this.#dependencies;
     const due = await database.transaction((queries) => claimDue(queries, CLAIMED_FOR_MS));
     if (due === undefined) return false;
+    const destroy = () => {
+      const isWanted = () => !this.#stopped;
+      return this.#tellOf('destroyed', due, (caller) => endings.destroyDue(caller, due, isWanted));
+    };
+    if (due.destruction !== null) {
+      // It has begun: whatever Clerk says now, there is no way back.
+      await destroy();
+      return true;
+    }
     await endings.revokeRest(due);
     const giveBackUntil = (next: NextTime) => database.transaction((queries) => giveBack(queries, due, next));
     if (due.destroyedAt !== null) {
@@ -83,7 +92,7 @@ export class EndingSweep {
     }
     if (known === 'no clerk') await giveBackUntil({ inMs: LOOKED_AT_AGAIN_AFTER_MS });
     else if (known) await this.#tellOf('restored', due, (caller) => endings.restore(caller, due));
-    else if (due.mayBeDestroyed) await this.#tellOf('destroyed', due, (caller) => endings.destroyDue(caller, due));
+    else if (due.mayBeDestroyed) await destroy();
     else await giveBackUntil('when it may be destroyed');
     return true;
   }

@@ -1,17 +1,16 @@
 import { uuidv7 } from 'uuidv7';
 import type { Audit, Changed } from '../audit/audit.ts';
-import type { AuditAction, AuditEntry, Details } from '../audit/event.ts';
 import type { Caller } from '../caller.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
-import type { Destroyed } from '../database/schema.ts';
+import { countdown } from '../time-limit.ts';
 import type { Belongings } from './belongings.ts';
+import { destroySome, type EndedOrganization, eventOf, KEYS_AT_ONCE } from './destruction.ts';
 import {
   type DueOrganization,
   lockOrganization,
   makeDue,
-  markDestroyed,
   markEnded,
   markLiving,
   type Organization,
@@ -20,23 +19,13 @@ import {
 } from './ending-store.ts';
 import { insertOrganization } from './organization-store.ts';
 
-/** One that has ended, with nothing left of it. */
-export interface DestroyedOrganization {
-  id: string;
-  clerkOrgId: string;
-  endedAt: Date;
-  destroyedAt: Date;
-  destroyed: Destroyed;
-}
-
 /** What a transaction was about, and what it destroyed, if anything. */
-type ChangedOrganization = Pick<DestroyedOrganization, 'id'> & Partial<Pick<DestroyedOrganization, 'destroyed'>>;
+type ChangedOrganization = Pick<EndedOrganization, 'id'> & Partial<Pick<EndedOrganization, 'end'>>;
 
-/**
- * What one transaction revokes at most: a fraction of a second. From its commit on none of the others is good either, and
- * the sweep marks them.
- */
-const KEYS_AT_ONCE = 5_000;
+/** Of a request. What is not destroyed by then is destroyed by the sweep, of whichever replica. */
+const REQUEST_LIMIT_MS = 1_600;
+/** With less left of it no other transaction is begun. */
+const TRANSACTION_SHARE_MS = 400;
 
 interface Dependencies {
   database: Database;
@@ -50,7 +39,8 @@ interface Dependencies {
 /**
  * Organisations end in two steps. One that has ended is refused everywhere at once: its API keys are revoked, its provider
  * keys are in no answer, and nothing is stored for it any more. Destroyed, nothing of its secrets is left, and its row
- * stays as a tombstone. Each step is one transaction, and doing one again changes nothing.
+ * stays as a tombstone. The end is one transaction. A destruction is as many as it takes, and once begun it is finished, by
+ * whoever goes on with it. Doing either again changes nothing.
  */
 export class OrganizationEndings {
   readonly #dependencies: Dependencies;
@@ -59,30 +49,37 @@ export class OrganizationEndings {
     this.#dependencies = dependencies;
   }
 
-  /** Ends an organisation and destroys its secrets, now. One that is not known here gets its tombstone all the same. */
-  async destroy(caller: Caller, clerkOrgId: string): Promise<DestroyedOrganization> {
-    return this.#change(caller, async (queries) => {
+  /**
+   * Ends an organisation and destroys its secrets, now, or as many as there is time for. One that is not known here gets its
+   * tombstone all the same.
+   */
+  async destroy(caller: Caller, clerkOrgId: string): Promise<EndedOrganization> {
+    const { belongings } = this.#dependencies;
+    const msLeft = countdown(REQUEST_LIMIT_MS);
+    const first = async (queries: Queries) => {
       const organization = await this.#lockOrMake(queries, clerkOrgId);
-      const { id, endedAt, destroyedAt } = organization;
-      if (endedAt !== null && destroyedAt !== null) return this.#destroy(queries, { ...organization, endedAt });
-      // Clerk's word may have ended it before, and left keys for the sweep to revoke.
-      const ended =
-        endedAt === null ? await this.#end(queries, organization) : await this.#revokeSome(queries, id, endedAt);
-      const { result, events } = await this.#destroy(queries, { ...organization, endedAt: ended.at });
-      if (!ended.allRevoked) await setDue(queries, id, 'now');
-      return { result, events: endedAt === null ? [eventOf(id, 'organization.ended'), ...events] : events };
-    });
+      const { id, endedAt } = organization;
+      if (endedAt !== null) return destroySome(belongings, queries, { ...organization, endedAt });
+      const ended = { ...organization, endedAt: await this.#end(queries, id) };
+      const { result, events } = await destroySome(belongings, queries, ended);
+      return { result, events: [eventOf(id, 'organization.ended'), ...events] };
+    };
+    let organization = await this.#change(caller, first, msLeft());
+    while (organization.end === null && msLeft() > TRANSACTION_SHARE_MS) {
+      organization = await this.#destroyMore(caller, organization, msLeft());
+    }
+    return organization;
   }
 
   /** Clerk says that it was deleted: it ends now, and is destroyed later. */
   async end(caller: Caller, clerkOrgId: string): Promise<void> {
-    await this.#change(caller, async (queries) => {
-      const organization = await this.#lockOrMake(queries, clerkOrgId);
-      const { id, endedAt } = organization;
+    await this.#change<ChangedOrganization>(caller, async (queries) => {
+      const { id, endedAt } = await this.#lockOrMake(queries, clerkOrgId);
       if (endedAt !== null) return { result: { id }, events: [] };
-      const { allRevoked } = await this.#end(queries, organization);
+      const some = { at: await this.#end(queries, id), most: KEYS_AT_ONCE };
+      const revoked = await this.#dependencies.belongings.revokeApiKeys(queries, id, some);
       await scheduleDestruction(queries, id, this.#dependencies.graceDays);
-      if (!allRevoked) await setDue(queries, id, 'now');
+      if (revoked === KEYS_AT_ONCE) await setDue(queries, id, 'now');
       return { result: { id }, events: [eventOf(id, 'organization.ended')] };
     });
   }
@@ -92,18 +89,31 @@ export class OrganizationEndings {
     await this.#dependencies.database.transaction((queries) => makeDue(queries, clerkOrgId));
   }
 
-  /** Destroys one that has ended, unless it lives again or was destroyed meanwhile. @returns whether it was done here */
-  async destroyDue(caller: Caller, due: DueOrganization): Promise<boolean> {
-    return this.#changeDue(caller, due, (queries, organization) => this.#destroy(queries, organization));
+  /**
+   * Destroys one that has ended, unless it lives again or was destroyed meanwhile; as long as it is wanted, for what is left
+   * then is gone on with later.
+   *
+   * @returns whether it was finished here
+   */
+  async destroyDue(caller: Caller, due: DueOrganization, isWanted: () => boolean): Promise<boolean> {
+    const { belongings } = this.#dependencies;
+    let organization = await this.#changeDue<EndedOrganization>(caller, due, (queries, ended) =>
+      destroySome(belongings, queries, ended),
+    );
+    while (organization?.end === null && isWanted()) organization = await this.#destroyMore(caller, organization);
+    return organization !== null && organization.end !== null;
   }
 
-  /** Clerk knows it after all: it lives again, with its provider keys. Its API keys stay revoked. @returns like `destroyDue` */
+  /** Clerk knows it after all: it lives again, with its provider keys. Its API keys stay revoked. @returns whether it does */
   async restore(caller: Caller, due: DueOrganization): Promise<boolean> {
-    return this.#changeDue(caller, due, async (queries, { id, endedAt }) => {
+    const restored = await this.#changeDue<ChangedOrganization>(caller, due, async (queries, ended) => {
+      const { id, endedAt, destruction } = ended;
+      if (destruction !== null) return null;
       await markLiving(queries, id);
       await this.#dependencies.belongings.showProviderKeys(queries, id, endedAt);
       return { result: { id }, events: [eventOf(id, 'organization.restored')] };
     });
+    return restored !== null;
   }
 
   /** Revokes what one transaction could not. */
@@ -115,30 +125,45 @@ export class OrganizationEndings {
     }
   }
 
-  async #changeDue(
+  /** Of one whose destruction has begun: it has ended for good. */
+  #destroyMore(caller: Caller, { id }: EndedOrganization, limitMs?: number): Promise<EndedOrganization> {
+    const work = async (queries: Queries) => {
+      const organization = await lockOrganization(queries, { id });
+      if (!organization?.endedAt) throw new Error('An organisation that is being destroyed is not there, or lives');
+      return destroySome(this.#dependencies.belongings, queries, { ...organization, endedAt: organization.endedAt });
+    };
+    return this.#change(caller, work, limitMs);
+  }
+
+  /** Null where the organisation is not what it was when it was found to be due, or `work` does nothing. */
+  async #changeDue<T extends ChangedOrganization>(
     caller: Caller,
     { id, endedAt }: DueOrganization,
-    work: (queries: Queries, organization: Organization & { endedAt: Date }) => Promise<Changed<ChangedOrganization>>,
-  ): Promise<boolean> {
-    let done = false;
+    work: (queries: Queries, organization: Organization & { endedAt: Date }) => Promise<Changed<T> | null>,
+  ): Promise<T | null> {
+    let changed: T | null = null;
     await this.#change<ChangedOrganization>(caller, async (queries) => {
       const organization = await lockOrganization(queries, { id });
-      done = organization?.destroyedAt === null && organization.endedAt?.getTime() === endedAt.getTime();
-      if (!done || organization === undefined) return { result: { id }, events: [] };
-      return work(queries, { ...organization, endedAt });
+      const isDue = organization?.destroyedAt === null && organization.endedAt?.getTime() === endedAt.getTime();
+      const done = isDue ? await work(queries, { ...organization, endedAt }) : null;
+      changed = done?.result ?? null;
+      return done ?? { result: { id }, events: [] };
     });
-    return done;
+    return changed;
   }
 
   /** Once it is answered this replica answers nothing from before; the others are told by the database. */
   async #change<T extends ChangedOrganization>(
     caller: Caller,
     work: (queries: Queries) => Promise<Changed<T>>,
+    limitMs?: number,
   ): Promise<T> {
     const { audit, changes } = this.#dependencies;
-    const result = await audit.change(caller, work);
+    const result = await audit.change(caller, work, limitMs);
     changes.announce({ kind: 'organization-changed', organizationId: result.id });
-    for (const dataKeyId of result.destroyed?.dataKeys ?? []) changes.announce({ kind: 'data-key-removed', dataKeyId });
+    for (const dataKeyId of result.end?.destroyed.dataKeys ?? []) {
+      changes.announce({ kind: 'data-key-removed', dataKeyId });
+    }
     return result;
   }
 
@@ -149,41 +174,10 @@ export class OrganizationEndings {
     return organization;
   }
 
-  async #end(queries: Queries, { id }: Organization): Promise<{ at: Date; allRevoked: boolean }> {
-    const ended = await this.#revokeSome(queries, id, await markEnded(queries, id));
-    await this.#dependencies.belongings.hideProviderKeys(queries, id, ended.at);
-    return ended;
+  /** From now on it is refused. @returns when that was */
+  async #end(queries: Queries, id: string): Promise<Date> {
+    const endedAt = await markEnded(queries, id);
+    await this.#dependencies.belongings.hideProviderKeys(queries, id, endedAt);
+    return endedAt;
   }
-
-  async #revokeSome(queries: Queries, id: string, at: Date): Promise<{ at: Date; allRevoked: boolean }> {
-    const some = { at, most: KEYS_AT_ONCE };
-    return { at, allRevoked: (await this.#dependencies.belongings.revokeApiKeys(queries, id, some)) < KEYS_AT_ONCE };
-  }
-
-  async #destroy(
-    queries: Queries,
-    organization: Organization & { endedAt: Date },
-  ): Promise<Changed<DestroyedOrganization>> {
-    const { id, clerkOrgId, endedAt } = organization;
-    if (organization.destroyedAt !== null && organization.destroyed !== null) {
-      const { destroyedAt, destroyed } = organization;
-      return { result: { id, clerkOrgId, endedAt, destroyedAt, destroyed }, events: [] };
-    }
-    const { belongings } = this.#dependencies;
-    // Secrets before the data keys that sealed them.
-    const { providerKeys, secrets } = await belongings.destroyProviderKeys(queries, id);
-    const dataKeys = await belongings.destroyDataKeys(queries, id);
-    const destroyed = { apiKeys: await belongings.countApiKeys(queries, id), providerKeys, secrets, dataKeys };
-    const destroyedAt = await markDestroyed(queries, id, destroyed);
-    // The receipt: it outlives the row that says the same, and cannot be altered like it.
-    const receipt = { endedAt: endedAt.toISOString(), destroyedAt: destroyedAt.toISOString(), ...destroyed };
-    return {
-      result: { id, clerkOrgId, endedAt, destroyedAt, destroyed },
-      events: [eventOf(id, 'organization.destroyed', receipt)],
-    };
-  }
-}
-
-function eventOf(id: string, action: AuditAction, details: Details = {}): AuditEntry {
-  return { organizationId: id, action, target: { type: 'organization', id }, details };
 }

@@ -22,7 +22,9 @@ export function organizationEndpoints(endings: OrganizationEndings, service: Ser
       summary: 'End an organisation, and destroy its secrets',
       description:
         'Cannot be undone. Its API keys are revoked, its provider keys and its data keys destroyed; whatever would be ' +
-        'stored for it later is 409 `organization_deleted`, also where it was not known here. Again: the same answer.',
+        'stored for it later is 409 `organization_deleted`, also where it was not known here. Again: the same answer. ' +
+        'Where there are more secrets than are destroyed in the time of a request it is 202: the rest is destroyed ' +
+        'without being asked for, and asking again tells of it.',
       authentication: service(ROOT),
       errors: ['audit_unavailable'],
       request: { params: z.object({ clerkOrgId }) },
@@ -37,19 +39,27 @@ export function organizationEndpoints(endings: OrganizationEndings, service: Ser
             message: z.string(),
           }),
         },
+        202: {
+          description: 'It has ended, and its destruction is under way.',
+          schema: z.object({
+            clerkOrgId: z.string(),
+            endedAt: z.iso.datetime(),
+            destroyedAt: z.null(),
+            destroyed: z.null(),
+            message: z.string(),
+          }),
+        },
       },
       async handle(caller, { params }) {
-        const ended = await endings.destroy(caller, params.clerkOrgId);
-        return {
-          status: 200,
-          body: {
-            clerkOrgId: ended.clerkOrgId,
-            endedAt: ended.endedAt.toISOString(),
-            destroyedAt: ended.destroyedAt.toISOString(),
-            destroyed: ended.destroyed,
-            message: 'The organisation has ended, and its secrets are destroyed.',
-          },
-        };
+        const { clerkOrgId, endedAt, end } = await endings.destroy(caller, params.clerkOrgId);
+        const ended = { clerkOrgId, endedAt: endedAt.toISOString() };
+        if (end === null) {
+          const message = 'The organisation has ended, and its secrets are being destroyed.';
+          return { status: 202, body: { ...ended, destroyedAt: null, destroyed: null, message } };
+        }
+        const { destroyedAt, destroyed } = end;
+        const message = 'The organisation has ended, and its secrets are destroyed.';
+        return { status: 200, body: { ...ended, destroyedAt: destroyedAt.toISOString(), destroyed, message } };
       },
     }),
   ];

@@ -1,4 +1,4 @@
-import { and, eq, exists, inArray, isNull, sql } from 'drizzle-orm';
+import { and, eq, exists, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
 import { providerKeySources, providerKeys, providerKeyVersions } from '../database/schema.ts';
 
@@ -31,24 +31,29 @@ export async function showProviderKeys(queries: Queries, organizationId: string,
 }
 
 /**
- * Destroys every secret of an organisation in every version, and what was said of where its keys come from. The keys have
- * been hidden before.
+ * Destroys the secrets of so many of an organisation's keys at most, each in every version, and what was said of where its
+ * keys come from. The keys have been hidden before. `more`: there may be others.
  */
 export async function destroyProviderKeys(
   queries: Queries,
   organizationId: string,
-): Promise<{ providerKeys: number; secrets: number }> {
-  const own = queries
-    .select({ id: providerKeys.id })
-    .from(providerKeys)
-    .where(eq(providerKeys.organizationId, organizationId));
-  const destroyed = await queries
-    .delete(providerKeyVersions)
-    .where(inArray(providerKeyVersions.providerKeyId, own))
-    .returning({ providerKeyId: providerKeyVersions.providerKeyId });
-  await queries.delete(providerKeySources).where(eq(providerKeySources.organizationId, organizationId));
-  return {
-    providerKeys: new Set(destroyed.map(({ providerKeyId }) => providerKeyId)).size,
-    secrets: destroyed.length,
-  };
+  { most }: { most: number },
+): Promise<{ providerKeys: number; secrets: number; more: boolean }> {
+  const { rows } = await queries.execute<{ providerKeys: number; secrets: number }>(sql`
+    with destroyed as (
+      delete from ${providerKeyVersions} where provider_key_id in (
+        select id from ${providerKeys} where organization_id = ${organizationId}
+          and exists (select 1 from ${providerKeyVersions} where provider_key_id = ${providerKeys.id})
+        order by id limit ${most}
+      )
+      returning provider_key_id
+    )
+    select count(distinct provider_key_id)::int as "providerKeys", count(*)::int as secrets from destroyed`);
+  const { providerKeys: destroyed = 0, secrets = 0 } = rows[0] ?? {};
+  if (destroyed === most) return { providerKeys: destroyed, secrets, more: true };
+  const { rowCount } = await queries.execute(sql`
+    delete from ${providerKeySources} where organization_id = ${organizationId} and provider in (
+      select provider from ${providerKeySources} where organization_id = ${organizationId} order by provider limit ${most}
+    )`);
+  return { providerKeys: destroyed, secrets, more: rowCount === most };
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newOrganization } from '../support/client.ts';
+import { issueMany, multiplySecrets, untilDestroyed } from '../support/large-organization.ts';
 import { expectInvalid, expectProblem } from '../support/problem.ts';
 import { startService, type TestService } from '../support/service.ts';
 import { organizationDeleted } from '../support/webhooks.ts';
@@ -23,32 +24,6 @@ const dataKeysOf = (org: string) =>
      where o.clerk_org_id = $1`,
     [org],
   );
-/** Gives an organisation that has a key so many more, which nobody could open. */
-async function multiplySecrets(org: string, { providers, versions }: { providers: number; versions: number }) {
-  const owned = `key_service.provider_keys k join key_service.organizations o on o.id = k.organization_id and o.clerk_org_id = $1`;
-  await service.sql(
-    `insert into key_service.provider_keys (id, organization_id, provider, version)
-     select gen_random_uuid(), o.id, 'provider-' || n, $3 from key_service.organizations o, generate_series(1, $2::int) n
-     where o.clerk_org_id = $1`,
-    [org, providers, versions],
-  );
-  await service.sql(
-    `insert into key_service.provider_key_versions (provider_key_id, version, data_key_id, sealed)
-     select k.id, n, d.id, '\\x00' from ${owned}
-     join key_service.data_keys d on d.organization_id = o.id, generate_series(1, $2::int) n where k.provider like 'provider-%'`,
-    [org, versions],
-  );
-}
-
-/** Far more API keys than anyone issues by HTTP. */
-const issueMany = (where: TestService, org: string, keys: number) =>
-  where.sql(
-    `insert into key_service.api_keys (id, organization_id, key_hash, key_prefix, last4, environment)
-     select gen_random_uuid(), o.id, sha256(('fake ' || n || o.id)::bytea), 'ks_live_fake', 'fake', 'live'
-     from key_service.organizations o, generate_series(1, $2) n where o.clerk_org_id = $1`,
-    [org, keys],
-  );
-
 describe('DELETE /internal/organizations/:clerkOrgId', () => {
   describe('200', () => {
     it('revokes every API key, destroys every secret and the data key, and says what that was', async () => {
@@ -82,12 +57,12 @@ describe('DELETE /internal/organizations/:clerkOrgId', () => {
       expect((await end(org)).body).toEqual(first.body);
     });
 
-    it('destroys tens of thousands of secrets in the time of a request', async () => {
+    it('destroys tens of thousands of secrets, and no answer takes longer for it', async () => {
       const org = newOrganization();
       await service.saveProviderKey(org, 'openai', 'sk-not-a-real-key');
-      await multiplySecrets(org, { providers: 3_000, versions: 10 });
+      await multiplySecrets(service, org, { providers: 3_000, versions: 10 });
 
-      const { status, body } = await end(org);
+      const { status, body } = (await untilDestroyed(service, org)).last;
       expect({ status, destroyed: body.destroyed }).toMatchObject({
         status: 200,
         destroyed: { providerKeys: 3_001, secrets: 30_001 },
@@ -112,25 +87,20 @@ describe('DELETE /internal/organizations/:clerkOrgId', () => {
       expect((await service.asHolder(key, '/validate/keys/openai')).body.key).toBe('sk-not-a-real-key-theirs');
     });
 
-    it('revokes as many keys as there are, those first that one transaction can', async () => {
+    it('revokes as many keys as there are, before it says so', async () => {
       const org = newOrganization();
       const { key } = await service.issueKey(org);
       await issueMany(service, org, 12_000);
-      const { body } = await end(org);
+      const { body } = (await untilDestroyed(service, org)).last;
       expect(body.destroyed.apiKeys).toBe(12_001);
       expectProblem(await service.asHolder(key, '/validate'), 401, 'api_key_revoked');
-      await expect
-        .poll(
-          () =>
-            service.sql(
-              `select count(*)::int as good, max(o.due_at) as due from key_service.api_keys k
-             join key_service.organizations o on o.id = k.organization_id
-             where o.clerk_org_id = $1 and k.revoked_at is null`,
-              [org],
-            ),
-          { timeout: 10_000 },
-        )
-        .toEqual([{ good: 0, due: null }]);
+      const [left] = await service.sql(
+        `select o.due_at as due, (select count(*)::int from key_service.api_keys k
+           where k.organization_id = o.id and k.revoked_at is null) as good
+         from key_service.organizations o where o.clerk_org_id = $1`,
+        [org],
+      );
+      expect(left).toEqual({ good: 0, due: null });
     });
   });
 
@@ -143,7 +113,7 @@ describe('DELETE /internal/organizations/:clerkOrgId', () => {
       await organizationDeleted(unswept, org);
       const good = 'select count(*)::int as good from key_service.api_keys where revoked_at is null';
       expect(await unswept.sql(good)).toEqual([{ good: 1_001 }]);
-      const { body } = await unswept.asService('DELETE', `/internal/organizations/${org}`);
+      const { body } = (await untilDestroyed(unswept, org)).last;
       expect(body.destroyed.apiKeys).toBe(6_001);
       expect(await unswept.sql(good)).toEqual([{ good: 0 }]);
     } finally {
