@@ -1,7 +1,8 @@
 import type { Caller } from '../caller.ts';
 import type { Database } from '../database/database.ts';
 import { type ListPosition, type ListRange, pageOf } from '../paging.ts';
-import { type EventFilter, findChain, type ListedEvent, listChains, listEvents, readForExport } from './audit-store.ts';
+import { findChain, listChains } from './chain-store.ts';
+import { type EventFilter, type ListedEvent, listEvents, readForExport } from './list-store.ts';
 
 const USUAL_PAGE = 50;
 const EXPORTED_AT_ONCE = 200;

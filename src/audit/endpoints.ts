@@ -4,8 +4,8 @@ import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/end
 import { clerkOrgId } from '../organizations/schemas.ts';
 import { cursor, encodeCursor, limit } from '../paging.ts';
 import type { AuditLog } from './audit-log.ts';
-import type { ListedEvent } from './audit-store.ts';
 import { AUDIT_ACTIONS } from './event.ts';
+import type { ListedEvent } from './list-store.ts';
 
 /** RFC 3339, with any offset, of the years that PostgreSQL and JavaScript both know. */
 const instant = z.iso

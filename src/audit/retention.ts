@@ -4,16 +4,10 @@ import type { AuditKeys } from '../data-keys/audit-keys.ts';
 import type { Queries } from '../database/queries.ts';
 import type { DataKey } from '../encryption/sealed-secret.ts';
 import type { Audit, Changed } from './audit.ts';
-import {
-  deleteUpTo,
-  findChainsWithOld,
-  findCheckpoint,
-  readStored,
-  saveCheckpoint,
-  takeTurnToCut,
-} from './audit-store.ts';
+import { findCheckpoint, readStored } from './chain-store.ts';
 import { ChainVerifier, type Fault } from './chain-verifier.ts';
 import { checkpointSignature } from './event-mac.ts';
+import { deleteUpTo, findChainsWithOld, saveCheckpoint, takeTurnToCut } from './retention-store.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;

@@ -1,6 +1,6 @@
 import type { AuditKeys } from '../data-keys/audit-keys.ts';
 import type { Database } from '../database/database.ts';
-import { findChain, findCheckpoint, findHead, findOwner, listChains, readStored } from './audit-store.ts';
+import { findChain, findCheckpoint, findHead, findOwner, listChains, readStored } from './chain-store.ts';
 import { ChainVerifier, type Fault, type LoggedMacs, type StoredCheckpoint } from './chain-verifier.ts';
 import { NO_ORGANIZATION } from './event.ts';
 
