@@ -53,8 +53,11 @@ interface Target {
 
 /** From the wait for a turn to the last byte. It leaves room for the database: all of a request has 2 s. */
 const LIMIT_MS = 1_000;
-/** Of that, what may be spent waiting for a turn: with less than the rest, a good provider would be called unreachable. */
-const WAITING_SHARE = 0.5;
+/**
+ * Of that, what may be spent waiting for a turn: with less than the rest, a good provider would be called unreachable. Below
+ * the least time that anybody waits for a check, who would take one that has not begun for one without an answer.
+ */
+const WAITING_SHARE = 0.4;
 /** Of each provider. */
 const AT_ONCE = 16;
 /** Of each provider, too. Each holds a secret, for as long as the time limit. */
