@@ -1,14 +1,20 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { deadlineIn } from '../time-limit.ts';
 
+/**
+ * Those whose time is over are looked for so often at most, among all who wait: with thousands of them, each time that one
+ * is over would be half of a core, just when the database does not answer.
+ */
+const GIVE_UP_EACH_MS = 10;
+
 export interface GroupCommitOptions<T> {
   /**
-   * Writes all of them in one transaction, and has committed when it resolves.
+   * Writes all of them, and they are durable when it resolves.
    *
    * @returns those of them that could not be written and kept none of the others from it
    */
   commit: (items: T[]) => Promise<ReadonlySet<T>>;
-  /** In one transaction. */
+  /** In one commit. */
   largest: number;
   /** Items that wait, those under way not counted. */
   waiting: number;
@@ -49,7 +55,7 @@ export class GroupCommit<T> {
   /**
    * Resolves when the item is durable. After a failure it may be written all the same, if that was too late.
    *
-   * @throws what `failure` makes: at once when too many wait already or no time is left, else within `limitMs`
+   * @throws what `failure` makes: at once when too many wait already or no time is left, else within `limitMs` and 10 ms
    */
   write(item: T, limitMs: number): Promise<void> {
     const { waiting, failure } = this.#options;
@@ -83,10 +89,16 @@ export class GroupCommit<T> {
     const batch = this.#queue.splice(0, this.#options.largest);
     this.#underWay = batch;
     if (batch.length === 0) return null;
-    return this.#options.commit(batch.map(({ item }) => item)).then(
-      (refused) => ({ batch, fate: { refused } }),
-      () => ({ batch, fate: 'failed' }),
-    );
+    return this.#commit(batch);
+  }
+
+  /** Never rejects: a commit that throws where it should reject must not end the writing for good. */
+  async #commit(batch: Waiting<T>[]): Promise<{ batch: Waiting<T>[]; fate: Fate<T> }> {
+    try {
+      return { batch, fate: { refused: await this.#options.commit(batch.map(({ item }) => item)) } };
+    } catch {
+      return { batch, fate: 'failed' };
+    }
   }
 
   #tell(batch: readonly Waiting<T>[], fate: Fate<T>): void {
@@ -106,21 +118,24 @@ export class GroupCommit<T> {
     if (endMs >= this.#timerEndsMs) return;
     clearTimeout(this.#timer);
     this.#timerEndsMs = endMs;
-    this.#timer = setTimeout(() => this.#giveUpLate(), endMs - performance.now());
+    // A timer may be early by less than a millisecond, and nobody's time would be over.
+    this.#timer = setTimeout(() => this.#giveUpLate(), Math.ceil(endMs - performance.now()) + 1);
     this.#timer.unref();
   }
 
   #giveUpLate(): void {
     this.#timerEndsMs = Number.POSITIVE_INFINITY;
+    let nextEndMs = Number.POSITIVE_INFINITY;
     for (const entry of [...this.#underWay, ...this.#queue]) {
       if (entry.settled) continue;
       if (entry.isOver()) {
         entry.settled = true;
         entry.failed(this.#options.failure('late'));
       } else {
-        this.#wakeAt(entry.endMs);
+        nextEndMs = Math.min(nextEndMs, entry.endMs);
       }
     }
     this.#queue = this.#queue.filter(({ settled }) => !settled);
+    if (nextEndMs < Number.POSITIVE_INFINITY) this.#wakeAt(Math.max(nextEndMs, performance.now() + GIVE_UP_EACH_MS));
   }
 }

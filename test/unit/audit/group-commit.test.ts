@@ -135,6 +135,48 @@ describe('A group commit', () => {
     expect(c.is).toBe('written');
   });
 
+  it('goes on with the next when a commit throws before it has begun', async () => {
+    const fates: string[] = [];
+    const group = new GroupCommit<string>({
+      largest: 1,
+      waiting: 10,
+      commit: (items) => {
+        if (items.includes('b')) throw new Error('no');
+        return Promise.resolve(new Set());
+      },
+      failure: (reason) => new Error(reason),
+    });
+    for (const item of 'abc') {
+      group.write(item, 1_000).then(
+        () => fates.push(`${item} written`),
+        (error: Error) => fates.push(`${item} ${error.message}`),
+      );
+    }
+    await turns();
+    await turns();
+    expect(fates).toEqual(['a written', 'b failed', 'c written']);
+  });
+
+  it('gives up each at its time, also what is under way, and tells nobody twice', async () => {
+    const { write, commits } = writer();
+    const a = write('a', 100);
+    await turns();
+    const [b, c, d] = [write('b', 103), write('c', 150), write('d', 90)];
+    await vi.advanceTimersByTimeAsync(95);
+    expect([a.is, b.is, c.is, d.is]).toEqual(['waiting', 'waiting', 'waiting', 'late']);
+    await vi.advanceTimersByTimeAsync(20);
+    expect([a.is, b.is, c.is]).toEqual(['late', 'late', 'waiting']);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(c.is).toBe('late');
+    commits[0]?.end();
+    await turns();
+    expect([a.is, b.is, c.is]).toEqual(['late', 'late', 'late']);
+    expect(commits).toHaveLength(1);
+    const e = write('e', 50);
+    await vi.advanceTimersByTimeAsync(70);
+    expect(e.is).toBe('late');
+  });
+
   it('tells of one that could not be written, and of the others that they were', async () => {
     const { write, commits } = writer();
     const fates = [write('a'), write('b'), write('c')];
