@@ -6,9 +6,10 @@ import type { ChainedEvent, Head } from './event.ts';
 
 /**
  * A process that stops between locking heads and committing lets go of them after this; between the two there is one
- * statement.
+ * statement, or none.
  */
 const HEADS_HELD_MS = 1_000;
+const letGo = sql`(select set_config('idle_in_transaction_session_timeout', ${sql.raw(`'${HEADS_HELD_MS}'`)}, true))`;
 
 const head = { chain: auditChains.chain, sequence: auditChains.sequence, mac: auditChains.mac };
 
@@ -18,10 +19,7 @@ const head = { chain: auditChains.chain, sequence: auditChains.sequence, mac: au
  */
 export async function lockHeads(queries: Queries, chains: readonly string[]): Promise<Head[]> {
   return queries
-    .select({
-      ...head,
-      limit: sql`(select set_config('idle_in_transaction_session_timeout', ${`${HEADS_HELD_MS}`}, true))`,
-    })
+    .select({ ...head, limit: letGo })
     .from(auditChains)
     .where(sql`${auditChains.chain} = any(${sql.param(chains)}::uuid[])`)
     .orderBy(asc(auditChains.chain))
@@ -39,8 +37,8 @@ export async function insertEvents(queries: Queries, events: readonly ChainedEve
     ${insertFrom(sql`${eventsText(events)}`)}`);
 }
 
-/** What one statement stores: events, and the heads of their chains as they were and as they are with them. */
-export interface Appended {
+/** What one statement is given to store: events, and the heads of their chains as they were and as they are with them. */
+export interface Batch {
   events: readonly ChainedEvent[];
   /** As the events were chained to them. */
   before: readonly Head[];
@@ -56,7 +54,7 @@ export interface AppendStatements {
    *
    * @returns those chains
    */
-  append(appended: Appended, limitMs: number): Promise<Set<string>>;
+  append(batch: Batch, limitMs: number): Promise<Set<string>>;
 }
 
 /** The two statements that reveals are recorded with. Each stands alone: a head is locked by nothing but the second. */
@@ -68,9 +66,10 @@ export function prepareAppend(database: Database): AppendStatements {
       .where(sql`${auditChains.chain} = any(${sql.placeholder('chains')}::uuid[])`),
   );
   const append = database.prepare('append_audit_events', (queries) => {
-    // Locked in the order of `lockHeads`, and before any of them is moved: so none waits for one who waits for it.
+    // Locked in the order of `lockHeads`, and each before it is moved: so none waits for one who waits for it. PostgreSQL
+    // never merges into the rest what locks. Behind a pooler there is a transaction around it, which it may be left in.
     const locked = queries.$with('locked', { chain: sql`chain`.as('chain') }).as(sql`
-      select ${auditChains.chain}, ${auditChains.sequence}, ${auditChains.mac} from ${auditChains}
+      select ${auditChains.chain}, ${auditChains.sequence}, ${auditChains.mac}, ${letGo} from ${auditChains}
       where ${auditChains.chain} = any(${sql.placeholder('chains')}::uuid[])
       order by ${auditChains.chain} for no key update`);
     const moved = queries.$with('moved', { chain: sql<string>`moved.chain`.as('chain') }).as(sql`

@@ -7,6 +7,12 @@ import { type Linked, link } from './chain.ts';
 import type { Head, UnchainedEvent } from './event.ts';
 import { KnownHeads } from './known-heads.ts';
 
+/** What has become of events that were appended by themselves. */
+export interface Appended extends Linked {
+  /** Of chains that somebody else has moved: not stored, or nobody can say whether. */
+  uncertain: UnchainedEvent[];
+}
+
 /** Adds events to the ends of their chains, at the end of a transaction or by themselves. */
 export class Appender {
   readonly #database: Database;
@@ -31,33 +37,38 @@ export class Appender {
   }
 
   /**
-   * Events that are durable when it resolves. They are chained to the heads as they are known here, in one statement that
-   * stores nothing of a chain whose head is another one by then; what is left is chained again in a transaction that locks
-   * the heads first, so that however many replicas write to a chain, each has its turn.
+   * Events that are durable when it resolves, but for those that it names. They are chained to the heads as they are known
+   * here, in one statement that stores nothing of a chain whose head is another one by then; what is left is chained again
+   * in a transaction that locks the heads first, so that however many replicas write to a chain, each has its turn.
    *
    * @throws ServiceError `database_unavailable` within `limitMs`; some of them may be stored all the same
    */
-  async append(key: DataKey, events: readonly UnchainedEvent[], limitMs: number): Promise<Linked> {
+  async append(key: DataKey, events: readonly UnchainedEvent[], limitMs: number): Promise<Appended> {
     const msLeft = countdown(limitMs);
+    const { overtaken, ...kept } = await this.#appendToKnown(key, events, msLeft);
+    this.#known.note(kept.heads);
+    if (overtaken.size === 0) return { ...kept, uncertain: [] };
+    this.#known.noteShared(overtaken);
+    const again = events.filter(({ chain }) => overtaken.has(chain));
     try {
-      const kept = await this.#appendToKnown(key, events, msLeft);
-      this.#known.note(kept.heads);
-      const overtaken = events.filter(({ chain }) => kept.overtaken.has(chain));
-      if (overtaken.length === 0) return kept;
-      this.#known.noteShared(kept.overtaken);
-      const rest = await this.#database.transaction((queries) => this.appendIn(queries, key, overtaken), msLeft());
-      return joined(kept, rest);
-    } catch (error) {
-      this.#known.forget(chainsOf(events));
-      throw error;
+      const rest = await this.#database.transaction((queries) => this.appendIn(queries, key, again), msLeft());
+      return { ...joined(kept, rest), uncertain: [] };
+    } catch {
+      // The others are stored, and a chain that cannot be added to is no reason to say that they are not.
+      return { ...kept, uncertain: again };
     }
   }
 
   /** @returns what is stored, and the chains that somebody else has moved */
   async #appendToKnown(key: DataKey, events: readonly UnchainedEvent[], msLeft: () => number) {
-    const before = await this.#heads(chainsOf(events), msLeft());
+    const chains = chainsOf(events);
+    const before = await this.#heads(chains, msLeft());
     const linked = link(key, before, events);
-    const stored = await this.#statements.append({ before, after: linked.heads, events: linked.events }, msLeft());
+    const batch = { before, after: linked.heads, events: linked.events };
+    const stored = await this.#statements.append(batch, msLeft()).catch((error: unknown) => {
+      this.#known.forget(chains);
+      throw error;
+    });
     const overtaken = new Set<string>();
     for (const { chain } of linked.heads) if (!stored.has(chain)) overtaken.add(chain);
     return { ...(overtaken.size === 0 ? linked : only(stored, linked)), overtaken };

@@ -11,11 +11,11 @@ import { type AuditEntry, type UnchainedEvent, unchainedEvent } from './event.ts
 import { GroupCommit } from './group-commit.ts';
 import type { MovedHeads } from './moved-heads.ts';
 
-/** Reveals that one transaction records: some hundred kilobytes, and a few milliseconds of PostgreSQL. */
+/** Reveals that are recorded together: some hundred kilobytes, and a few milliseconds of PostgreSQL. */
 const LARGEST_BATCH = 500;
 /** Reveals that wait for the next: some 4 MiB, and what a few transactions write. */
 const MOST_WAITING = 4_000;
-/** A transaction that takes longer has failed; whoever waits for it is told so, and the next one begins. */
+/** A batch that takes longer has failed; whoever waits for it is told so, and the next one begins. */
 const BATCH_LIMIT_MS = 1_000;
 
 /** Of the time of a change, what may be spent to find the key to sign with where it is not in memory. */
@@ -29,7 +29,7 @@ export interface AuditOptions {
   database: Database;
   keys: AuditKeys;
   heads: MovedHeads;
-  /** Told of every transaction with reveals. */
+  /** Told of every batch of reveals, and how many of them were recorded. */
   onBatch: (events: number) => void;
   onEvents: (outcome: AuditOutcome, events: number) => void;
   /** Told how long a reveal waited for its event, in milliseconds. */
@@ -129,7 +129,7 @@ export class Audit {
     this.#tellOfHeadless(linked);
     heads.note(linked.heads);
     onBatch(linked.events.length);
-    return new Set(linked.homeless);
+    return new Set([...linked.homeless, ...linked.uncertain]);
   }
 
   #tellOfHeadless({ homeless }: Linked): void {

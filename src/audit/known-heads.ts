@@ -3,7 +3,7 @@ import type { Head } from './event.ts';
 
 /** Some 3 MiB. */
 const MOST_KNOWN = 10_000;
-/** A chain that another replica was found to write to as well is read anew each time, for so long. */
+/** A chain that somebody else was found to write to as well is read anew each time, for so long. */
 const SHARED_FOR_MS = 10_000;
 
 /**

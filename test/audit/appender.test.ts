@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Appender } from '../../src/audit/appender.ts';
 import { type UnchainedEvent, unchainedEvent } from '../../src/audit/event.ts';
 import { openDatabase } from '../../src/database/database.ts';
@@ -28,8 +28,11 @@ afterAll(async () => {
 });
 
 /** One that knows no heads yet, as in another replica. */
-function appender(url = service.databaseUrl): Appender {
-  const database = openDatabase({ server: { url, pooled: false }, poolMax: 2, onIdleConnectionLost: () => {} });
+function appender(
+  url = service.databaseUrl,
+  { pooled = false, ...patience }: { pooled?: boolean; patienceMs?: number } = {},
+) {
+  const database = openDatabase({ server: { url, pooled }, poolMax: 2, onIdleConnectionLost: () => {}, ...patience });
   closing.push(() => database.close(1_000));
   return new Appender(database);
 }
@@ -61,6 +64,7 @@ beforeEach(async () => {
   chains = [await newChain(), await newChain(), await newChain()];
   before = await stored();
 });
+afterEach(() => proxy.restore());
 
 describe('Events that are appended by themselves', () => {
   it('follow what others have added meanwhile, each of them stored once', async () => {
@@ -124,6 +128,53 @@ describe('Events that are appended by themselves', () => {
     expect(homeless).toEqual([events[1]]);
     expect(linked.map(({ chain }) => chain)).toEqual([chains[0], chains[2]]);
     await service.sql('insert into key_service.audit_chains values ($1, $2, $3)', Object.values(gone ?? {}));
+    expect(await auditor.faults()).toEqual([]);
+  });
+
+  it('are stored though those of a chain that another replica has moved cannot be, and just these are named', async () => {
+    const one = appender(proxy.through(service.databaseUrl));
+    await append(one, eventsOf(...chains));
+    await append(appender(), eventsOf(chains[0] ?? ''));
+    const events = eventsOf(...chains, ...chains);
+    // What is stored at once is one statement, and no transaction.
+    proxy.stallAt('begin');
+    const { events: linked, uncertain, heads } = await append(one, events);
+    proxy.restore();
+    expect(uncertain).toEqual([events[0], events[3]]);
+    expect(idsOf(linked)).toEqual(idsOf(events.filter(({ chain }) => chain !== chains[0])));
+    expect(heads.map(({ chain }) => chain)).toEqual([chains[1], chains[2]]);
+    expect((await stored()).length - before.length).toBe(3 + 1 + 4);
+    expect((await append(one, eventsOf(...chains))).uncertain).toEqual([]);
+    expect(await auditor.faults()).toEqual([]);
+  });
+
+  it('keep their chains from nobody for long when the process stops before it commits, behind a pooler too', async () => {
+    const stopped = appender(proxy.through(service.databaseUrl), { pooled: true, patienceMs: 10_000 });
+    await append(stopped, eventsOf(...chains));
+    proxy.stallAt('commit');
+    const never = append(stopped, eventsOf(...chains)).catch(() => 'failed');
+    await expect
+      .poll(() =>
+        service.sql(
+          "select from pg_stat_activity where datname = current_database() and state = 'idle in transaction' and query like '%moved%'",
+        ),
+      )
+      .toHaveLength(1);
+    const began = performance.now();
+    const other = appender();
+    await expect
+      .poll(
+        () =>
+          append(other, eventsOf(...chains)).then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 6_000 },
+      )
+      .toBe(true);
+    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(await never).toBe('failed');
+    expect((await stored()).length - before.length).toBe(6);
     expect(await auditor.faults()).toEqual([]);
   });
 
