@@ -13,7 +13,8 @@ export const VALIDATION = '/validate';
 const ASKED_FREELY = [VALIDATION, '/validate/keys/:provider'];
 /** Enough to see what goes on, and few enough for any disk. */
 const LINES_PER_SECOND = 50;
-const REFUSED = 'refused';
+/** Each of these has lines of its own: who floods us with the one does not hide the other. */
+const REFUSED = { validations: 'refused validations', strangers: 'refused requests of nobody that is known' };
 
 /** Decides which requests have a line in the log, and writes it. Metrics count them all. */
 export class RequestLog {
@@ -27,18 +28,19 @@ export class RequestLog {
     this.#logger = logger;
     this.#sampleValidations = sampleValidations;
     this.#limit = new LineLimit(LINES_PER_SECOND, (kind, lines) => {
-      if (kind === REFUSED) logger.info({ lines }, 'lines of refused validations were left out');
+      if (kind === REFUSED.validations) logger.info({ lines }, 'lines of refused validations were left out');
+      else if (kind === REFUSED.strangers) logger.info({ lines }, 'lines of refused strangers were left out');
       else logger.error({ error: { code: kind }, lines }, 'lines of failed requests were left out');
     });
   }
 
   add(request: ObservedRequest): void {
-    const { route, error } = request.state;
+    const { route, error, callerName } = request.state;
     if (error === undefined) {
       if (route === null || !ASKED_FREELY.includes(route) || this.#isSampled()) this.#write(request);
       return;
     }
-    const kind = limitedKind(route, error);
+    const kind = limitedKind(route, error, callerName === null);
     if (kind === null) this.#write(request);
     else this.#limit.offer(kind, () => this.#write(request));
   }
@@ -74,9 +76,11 @@ function describeRefusal(error: unknown): Pick<ErrorDescription, 'code' | 'conte
 }
 
 /** What may come in any number, by the kind that its lines are counted as; null: every one has its line. */
-function limitedKind(route: string | null, error: unknown): string | null {
+function limitedKind(route: string | null, error: unknown, byStranger: boolean): string | null {
   const code = codeOf(error);
   if (isOutage(code)) return code;
-  if (route === null || !ASKED_FREELY.includes(route)) return null;
-  return isFailure(error) ? code : REFUSED;
+  const isFree = route !== null && ASKED_FREELY.includes(route);
+  if (isFailure(error)) return isFree ? code : null;
+  if (isFree) return REFUSED.validations;
+  return byStranger ? REFUSED.strangers : null;
 }

@@ -13,10 +13,16 @@ function logWith({ sampleValidations }: { sampleValidations: number }) {
   };
   const logger = { info: writer('info'), warn: writer('warn'), error: writer('error'), fatal: writer('fatal') };
   const log = new RequestLog(logger as unknown as ConstructorParameters<typeof RequestLog>[0], sampleValidations);
-  async function add(times: number, route: string | null, status: number, error?: unknown) {
+  async function add(
+    times: number,
+    route: string | null,
+    status: number,
+    error?: unknown,
+    callerName = 'service:root',
+  ) {
     for (let time = 0; time < times; time += 1) {
       const state = new RequestState(`id-${time}`, false);
-      Object.assign(state, { route, error });
+      Object.assign(state, { route, error, callerName: callerName === 'nobody' ? null : callerName });
       log.add({ state, method: 'GET', status, durationMs: 1, aborted: false });
     }
     await vi.advanceTimersByTimeAsync(0);
@@ -52,8 +58,30 @@ describe('Good validations', () => {
     expect(lines).toHaveLength(0);
     await add(200, '/internal/keys/:provider/decrypt', 200);
     await add(200, '/internal/keys', 200);
-    await add(200, null, 404, new ServiceError('not_found', 'Nothing.'));
-    expect(lines).toHaveLength(600);
+    expect(lines).toHaveLength(400);
+  });
+});
+
+describe('Refused requests of others', () => {
+  it('whose sender nobody knows have 50 lines in a second, whatever they ask for, and one that counts the rest', async () => {
+    const { lines, add } = logWith({ sampleValidations: 0 });
+    await add(100, null, 404, new ServiceError('not_found', 'Nothing.'), 'nobody');
+    await add(100, '/webhooks/clerk', 400, new ServiceError('webhook_signature_invalid', 'No.'), 'nobody');
+    expect(lines).toHaveLength(50);
+    // Those who guess keys are seen all the same.
+    await add(100, '/validate', 401, refused, 'nobody');
+    expect(lines).toHaveLength(100);
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(lines.slice(100)).toEqual([
+      { level: 'info', message: 'lines of refused strangers were left out', fields: { lines: 150 } },
+      { level: 'info', message: 'lines of refused validations were left out', fields: { lines: 50 } },
+    ]);
+  });
+
+  it('have each a line where the sender is known', async () => {
+    const { lines, add } = logWith({ sampleValidations: 0 });
+    await add(200, '/internal/api-keys/:id', 404, new ServiceError('api_key_not_found', 'No.'));
+    expect(lines).toHaveLength(200);
   });
 });
 
