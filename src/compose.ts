@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import { ApiKeys } from './api-keys/api-keys.ts';
 import { clientAuthentication } from './api-keys/client-authentication.ts';
 import { apiKeyEndpoints } from './api-keys/endpoints.ts';
+import { revokeLeakedApiKeys } from './api-keys/leaked-store.ts';
 import { KeyValidation } from './api-keys/validation.ts';
 import { validationEndpoint } from './api-keys/validation-endpoint.ts';
 import { AuditLog } from './audit/audit-log.ts';
@@ -23,6 +24,8 @@ import { createApp } from './http/app.ts';
 import { Drain } from './http/drain.ts';
 import type { ExpressPrototypes } from './http/express-prototypes.ts';
 import { createHttpServer } from './http/server.ts';
+import { leakReportEndpoints } from './leak-reports/endpoints.ts';
+import { LeakReports } from './leak-reports/leak-reports.ts';
 import { describeError } from './observability/describe-error.ts';
 import type { ErrorMonitor } from './observability/error-monitor.ts';
 import type { Logger } from './observability/logger.ts';
@@ -46,7 +49,8 @@ import { providerEndpoints } from './providers/endpoints.ts';
 import { type ProviderChecker, providerChecker } from './providers/provider-checker.ts';
 import { serviceKeyEndpoints } from './service-keys/endpoints.ts';
 import { KnownServices } from './service-keys/known-services.ts';
-import { serviceAuthentication } from './service-keys/service-authentication.ts';
+import { revokeLeakedServiceKeys } from './service-keys/leaked-store.ts';
+import { rootKeyTest, serviceAuthentication } from './service-keys/service-authentication.ts';
 import { ServiceKeys } from './service-keys/service-keys.ts';
 import { LastUsed, type WriteLastUsed } from './usage/last-used.ts';
 import { writeApiKeyUses, writeProviderKeyUses, writeServiceKeyUses } from './usage/last-used-store.ts';
@@ -225,7 +229,17 @@ export function compose({
       else logger.error({ checks, error: describeError(error) }, 'not ready');
     },
   });
-  const service = serviceAuthentication(secrets.serviceKeys, services);
+  const isRootKey = rootKeyTest(secrets.serviceKeys);
+  const leakReports = new LeakReports({
+    audit: audit.audit,
+    changes,
+    revokeApiKeys: revokeLeakedApiKeys,
+    revokeServiceKeys: revokeLeakedServiceKeys,
+    isRootKey,
+    onRootKeyLeaked: (requestId) =>
+      logger.error({ requestId }, 'the root key was reported as found in public: rotate KEY_SERVICE_API_KEY now'),
+  });
+  const service = serviceAuthentication(isRootKey, services);
   const client = clientAuthentication(validation);
   const report = requestReporter(new RequestLog(logger, config.logSampleValidations), metrics, monitor);
 
@@ -241,6 +255,7 @@ export function compose({
       ...platformKeyEndpoints({ providerKeys, versions, states }, service),
       ...providerEndpoints(service),
       ...serviceKeyEndpoints(serviceKeys, service),
+      ...leakReportEndpoints(leakReports, service),
       ...organizationEndpoints(endings, service),
       ...(secrets.clerkWebhookSigningSecret === null
         ? []

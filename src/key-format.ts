@@ -81,6 +81,16 @@ export function isServiceKey(key: string): boolean {
   return SERVICE_KEY.test(key) && checksumHolds(key);
 }
 
+const ANY_KEY = new RegExp(
+  `(?<![0-9A-Za-z])[a-z][a-z0-9]{0,15}_(?:${[...ENVIRONMENTS, SERVICE].join('|')})_${RANDOM_PART}(?![0-9A-Za-z])`,
+  'g',
+);
+
+/** The keys in a text, of any kind and with whatever prefix they were issued; not what only looks like one. */
+export function keysIn(text: string): string[] {
+  return (text.match(ANY_KEY) ?? []).filter(checksumHolds);
+}
+
 const shapes = new Map<string, RegExp>();
 
 function shape(prefix: string): RegExp {

@@ -17,6 +17,7 @@ export const AUDIT_ACTIONS = [
   'provider_key.source_set',
   'provider_key.revealed',
   'provider_key.reveal_failed',
+  'leak_report.taken',
   'organization.ended',
   'organization.destruction_begun',
   'organization.destroyed',
@@ -33,7 +34,10 @@ export interface AuditEntry {
   /** null: what belongs to no organisation. */
   organizationId: string | null;
   action: AuditAction;
-  target: { type: 'api-key' | 'service-key' | 'provider-key' | 'organization' | 'audit'; id: string | null };
+  target: {
+    type: 'api-key' | 'service-key' | 'provider-key' | 'organization' | 'leak-report' | 'audit';
+    id: string | null;
+  };
   provider?: string;
   details?: Details;
 }

@@ -33,6 +33,7 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'GET /internal/providers': 'provider-keys:read',
   'DELETE /internal/organizations/{clerkOrgId}': 'root',
   'GET /internal/audit-events': 'audit:read',
+  'POST /internal/leak-reports': 'root',
   'GET /internal/service-keys': 'root',
   'POST /internal/service-keys': 'root',
   'DELETE /internal/service-keys/{id}': 'root',

@@ -38,6 +38,11 @@ const BODIES: Record<string, Body> = {
   'POST /internal/platform-keys/{provider}/rollback': () => ({ version: 1 }),
   'POST /internal/platform-keys/{provider}/check': () => ({}),
   'POST /internal/platform-keys/{provider}/report': () => ({ version: 1, outcome: 'rejected' }),
+  'POST /internal/leak-reports': (_org, secret) => ({
+    strings: [secret, `found: ${secret}`],
+    source: 'canary',
+    url: `https://gist.example/${encodeURIComponent(secret)}`,
+  }),
   'POST /webhooks/clerk': event,
 };
 

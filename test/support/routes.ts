@@ -96,6 +96,7 @@ export const ROUTES = [
     caller: 'service',
     allow: 'DELETE',
   },
+  { path: '/internal/leak-reports', example: '/internal/leak-reports', caller: 'service', allow: 'POST' },
   { path: '/internal/audit-events', example: '/internal/audit-events', caller: 'service', allow: 'GET, HEAD' },
 ] as const;
 
