@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ReplicaProcess, startReplicaProcess } from '../support/replica-process.ts';
 import { at, Story, Undecided } from '../support/replica-story.ts';
-import { startService, type TestService } from '../support/service.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 const LEASE_MS = 300;
 /** Of the property; a failure names the seed that finds the same steps again. */
 const RUNS = 12;
 
-const replicas: TestService[] = [];
+const replicas: ReplicaProcess[] = [];
 const feeds: TcpProxy[] = [];
 beforeAll(async () => {
   for (let n = 0; n < 2; n += 1) {
     const [beside] = replicas;
-    const service = await startService({
+    const service = await startReplicaProcess({
       environment: { CACHE_LEASE_MS: String(LEASE_MS) },
       ...(beside === undefined ? {} : { beside }),
       async leadChangeFeed(url) {

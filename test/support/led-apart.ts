@@ -1,12 +1,12 @@
-import { startService, type TestService } from './service.ts';
+import { type ReplicaProcess, startReplicaProcess } from './replica-process.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
-/** Two replicas on one database: the network between the first and the database is ours to take away. */
+/** Two replicas on one database, each a process: the network between the first and the database is ours to take away. */
 export interface LedApart {
   /** Its pool and its feed each have a way of their own. */
-  led: TestService;
+  led: ReplicaProcess;
   /** Its way is clear. */
-  other: TestService;
+  other: ReplicaProcess;
   pool: TcpProxy;
   feed: TcpProxy;
   leaseMs: number;
@@ -14,14 +14,15 @@ export interface LedApart {
 }
 
 export async function startLedApart(environment: NodeJS.ProcessEnv = {}): Promise<LedApart> {
-  const variables = { METRICS_PORT: '0', CACHE_LEASE_MS: '500', ...environment };
-  const other = await startService({ environment: variables });
+  const variables = { CACHE_LEASE_MS: '500', ...environment };
+  const other = await startReplicaProcess({ environment: variables });
   const pool = await startTcpProxy(other.databaseUrl);
   const feed = await startTcpProxy(other.databaseUrl);
-  const led = await startService({
+  const led = await startReplicaProcess({
     beside: other,
     leadDatabase: async (url) => pool.through(url),
-    environment: { ...variables, KEY_SERVICE_DIRECT_DATABASE_URL: feed.through(other.databaseUrl) },
+    leadChangeFeed: async (url) => feed.through(url),
+    environment: variables,
   });
   return {
     led,

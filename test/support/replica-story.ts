@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type Answer, newOrganization } from './client.ts';
-import type { TestService } from './service.ts';
+import type { ReplicaProcess } from './replica-process.ts';
 import { type Question, Timeline } from './timeline.ts';
 
 /** A look-up that takes longer is given up with a 503; a little less, for the clocks that it is measured by. */
@@ -32,10 +32,10 @@ export class Story {
   /** What is revealed of each provider, or why nothing is. */
   readonly #secrets: Map<string, Timeline<string>>;
   readonly #requests: Promise<void>[] = [];
-  readonly #replicas: readonly TestService[];
+  readonly #replicas: readonly ReplicaProcess[];
   readonly #leaseMs: number;
 
-  constructor(replicas: readonly TestService[], leaseMs: number) {
+  constructor(replicas: readonly ReplicaProcess[], leaseMs: number) {
     this.#replicas = replicas;
     this.#leaseMs = leaseMs;
     this.#providers = new Timeline('', leaseMs);
