@@ -1,21 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BuiltService, productionEnvironment, startBuiltReplica } from '../support/built-service.ts';
 import { type Canary, formsOf, newCanary } from '../support/canary.ts';
-import { type Callers, type CanaryRequest, requestsOf } from '../support/canary-requests.ts';
+import type { Callers } from '../support/canary-requests.ts';
+import { CanaryRun, dumpOf, found, processList } from '../support/canary-run.ts';
 import { type ClerkStandIn, startClerkStandIn } from '../support/clerk-stand-in.ts';
 import { newOrganization } from '../support/client.ts';
 import { execute } from '../support/database-server.ts';
 import { answerJson, type ProviderStandIn, startProviderStandIn } from '../support/provider-stand-in.ts';
-import { OPERATIONS } from '../support/routes.ts';
 import { type SentryStandIn, startSentryStandIn } from '../support/sentry-stand-in.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 
 /** Shorter pieces of what is random stand in a long text by chance. */
 const PIECE_OF_RANDOM = 12;
-const AT_ONCE = 8;
 
 /** What the operator configures, in letters that are found again. */
 const rootKey = newCanary('test-service-key-not-a-real-one-');
@@ -33,9 +31,7 @@ let clerk: ClerkStandIn;
 let provider: ProviderStandIn;
 let service: BuiltService & { metricsPort: number };
 let callers: Callers;
-/** Everything that left the service and is not an answer that somebody asked for. */
-const told: string[] = [];
-const issued: string[] = [];
+let run: CanaryRun;
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -64,7 +60,8 @@ beforeAll(async () => {
     signingSecret: signingSecret.secret,
     clerkOrgId: newOrganization(),
   };
-  callers.apiKey = (await post('/internal/api-keys', {})).key;
+  run = new CanaryRun(service, sent.secret);
+  callers.apiKey = (await run.post(callers, '/internal/api-keys', {})).key;
   clerk.members.set(callers.clerkOrgId, ['user_canary']);
 });
 afterAll(async () => {
@@ -72,60 +69,6 @@ afterAll(async () => {
   await Promise.all([proxy.close(), sentry.close(), clerk.close(), provider.close()]);
   await database.drop();
 });
-
-async function post(path: string, body: Record<string, unknown>) {
-  const headers = { 'X-Service-Key': rootKey.secret, 'Content-Type': 'application/json' };
-  const { clerkOrgId } = callers;
-  return (await ask({ method: 'POST', path, headers, body: JSON.stringify({ clerkOrgId, ...body }) })).body;
-}
-
-async function ask({ method, path, headers, body }: CanaryRequest) {
-  const answer = await service.request(method, path, { headers, body });
-  told.push(JSON.stringify([...answer.headers]));
-  // What was asked for holds the secret that was asked for; what is issued is looked for everywhere else.
-  if (answer.status >= 400) told.push(answer.text);
-  else if (typeof answer.body?.key === 'string' && !answer.body.key.includes(sent.secret)) issued.push(answer.body.key);
-  return answer;
-}
-
-/** Asks every operation as it should be asked, and in every wrong way. */
-async function askEverything(): Promise<Record<number, number>> {
-  const requests = OPERATIONS.flatMap((operation) => {
-    const { valid, invalid } = requestsOf(operation, callers, sent.secret);
-    return [valid, ...invalid];
-  });
-  const statuses: Record<number, number> = {};
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      for (let next = requests.shift(); next !== undefined; next = requests.shift()) {
-        const { status } = await ask(next);
-        statuses[status] = (statuses[status] ?? 0) + 1;
-      }
-    }),
-  );
-  return statuses;
-}
-
-async function dump(): Promise<string> {
-  const tables = await execute<{ name: string }>(
-    database.url,
-    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname !~ '^(pg_|information_schema)'`,
-  );
-  const rows = await Promise.all(
-    tables.map(({ name }) => execute<{ row: string }>(database.url, `select t::text as row from ${name} t`)),
-  );
-  return rows
-    .flat()
-    .map(({ row }) => row)
-    .join('\n');
-}
-
-/** What `ps` shows of every process. */
-async function processList(): Promise<string> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
-  return lines.join('\n').replaceAll('\0', ' ');
-}
 
 describe('fixed secrets, through every operation, asked rightly and wrongly', () => {
   const conditions: [condition: string, begin: () => unknown, end: () => unknown, expected: number[]][] = [
@@ -160,10 +103,10 @@ describe('fixed secrets, through every operation, asked rightly and wrongly', ()
   it.each(conditions)(
     'are asked for while %s',
     async (_condition, begin, end, expected) => {
-      await post('/internal/keys', { provider: 'openai', apiKey: sent.secret });
+      await run.post(callers, '/internal/keys', { provider: 'openai', apiKey: sent.secret });
       await begin();
       try {
-        const statuses = await askEverything();
+        const statuses = await run.askEverything(callers);
         expect(Object.keys(statuses).map(Number)).toEqual(expect.arrayContaining(expected));
       } finally {
         await end();
@@ -175,10 +118,10 @@ describe('fixed secrets, through every operation, asked rightly and wrongly', ()
   it('stand nowhere: not in logs, metrics, the error monitor, errors, the database, the process list', async () => {
     const metrics = await (await fetch(`http://127.0.0.1:${service.metricsPort}/metrics`)).text();
     const processes = await processList();
-    const rows = await dump();
+    const rows = await dumpOf(database.url);
     await service.end();
     const envelopes = sentry.envelopes.map(({ headers, text }) => headers + text).join('\n');
-    const places = { told: told.join('\n'), output: service.output(), metrics, envelopes, rows, processes };
+    const places = { told: run.told.join('\n'), output: service.output(), metrics, envelopes, rows, processes };
     // It looked where something stands.
     expect(sentry.events().length).toBeGreaterThan(0);
     for (const text of Object.values(places)) expect(text.length).toBeGreaterThan(1_000);
@@ -193,12 +136,9 @@ describe('fixed secrets, through every operation, asked rightly and wrongly', ()
       'the bytes of the master key': formsOf(masterKey, PIECE_OF_RANDOM),
       'what was sent': sent.formsIn,
     };
-    for (const [index, key] of issued.entries())
+    for (const [index, key] of run.issued.entries())
       canaries[`issued ${index}`] = formsOf(key.slice(-44, -6), PIECE_OF_RANDOM);
-    const found = Object.entries(canaries).flatMap(([what, formsIn]) =>
-      Object.entries(places).flatMap(([place, text]) => formsIn(text).map((form) => `${what}, ${form}, in ${place}`)),
-    );
-    expect(found).toEqual([]);
+    expect(found(canaries, places)).toEqual([]);
   });
 });
 

@@ -27,6 +27,8 @@ export interface KmsStandIn {
     down?: boolean;
   };
   requests: KmsRequest[];
+  /** All that it was ever given to wrap: data keys in the clear. */
+  plaintexts: Buffer[];
   close(): Promise<void>;
 }
 
@@ -49,7 +51,9 @@ export async function startKmsStandIn(): Promise<KmsStandIn> {
     const key = keys.get(body.KeyId);
     if (key === undefined) return fail(response, 'NotFoundException');
     if (target === 'TrentService.Encrypt') {
-      const blob = encrypt(body.KeyId, key, Buffer.from(body.Plaintext, 'base64'), body.EncryptionContext);
+      const plaintext = Buffer.from(body.Plaintext, 'base64');
+      standIn.plaintexts.push(plaintext);
+      const blob = encrypt(body.KeyId, key, plaintext, body.EncryptionContext);
       return answer(response, 200, { CiphertextBlob: blob.toString('base64'), KeyId: body.KeyId });
     }
     if (target !== 'TrentService.Decrypt') return fail(response, 'UnknownOperationException');
@@ -66,6 +70,7 @@ export async function startKmsStandIn(): Promise<KmsStandIn> {
     },
     behaviour: {},
     requests: [],
+    plaintexts: [],
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
