@@ -171,6 +171,40 @@ describe('The verifier finds that', () => {
     expect(await faults()).toEqual([{ kind: 'altered', sequence, eventId: id }]);
   });
 
+  it('two organisations have exchanged their chains, whole and with their heads', async () => {
+    const other = newOrganization();
+    await service.issueKey(other);
+    const [row] = await sql('select id from key_service.organizations where clerk_org_id = $1', [other]);
+    const both = [chain, row?.['id']];
+    const events = 'update key_service.audit_events set';
+    await sql(`${events} chain = $2, sequence = -sequence where chain = $1`, both);
+    await sql(`${events} chain = $1 where chain = $2 and sequence > 0`, both);
+    await sql(`${events} sequence = -sequence where chain = $1 and sequence < 0`, both.slice(1));
+    await sql(
+      `update key_service.audit_chains c set sequence = o.sequence, mac = o.mac from key_service.audit_chains o
+       where (c.chain, o.chain) in (($1::uuid, $2::uuid), ($2::uuid, $1::uuid))`,
+      both,
+    );
+    expect(await faults()).toEqual([{ kind: 'altered', sequence: 1, eventId: await idOf(1) }]);
+  });
+
+  it('an event that was cut off stands in the place of the one that was added since', async () => {
+    const [kept] = await sql(
+      'select to_jsonb(e) as event from key_service.audit_events e where chain = $1 and sequence = 5',
+      [chain],
+    );
+    await sql('delete from key_service.audit_events where chain = $1 and sequence > 4', [chain]);
+    await moveHead();
+    for (let n = 0; n < 2; n += 1) await service.asService('GET', `/internal/keys/openai/decrypt?clerkOrgId=${org}`);
+    expect(await faults()).toEqual([]);
+    await sql('delete from key_service.audit_events where chain = $1 and sequence = 5', [chain]);
+    await sql(
+      'insert into key_service.audit_events select * from jsonb_populate_record(null::key_service.audit_events, $1)',
+      [kept?.['event']],
+    );
+    expect(await faults()).toEqual([{ kind: 'altered', sequence: 6, eventId: await idOf(6) }]);
+  });
+
   it('an event was copied, whole', async () => {
     await sql(
       `insert into key_service.audit_events select (jsonb_populate_record(e, '{"sequence": 7}')).*
