@@ -18,6 +18,7 @@ export const NODE_HTTP = 'node-http';
 export const SERVICE = 'key-service';
 export const INSERT_PER_REVEAL = 'insert-per-reveal';
 export const REVEAL_ALONE = 'reveal-alone';
+export const REVEAL_UNRECORDED = 'reveal-unrecorded';
 
 function peer(program: string, environment: Record<string, string> = {}): ServerCommand {
   return {
@@ -63,8 +64,22 @@ export function insertPerReveal(databaseUrl: string): Subject {
 
 /** The service itself, had it no shared commits. */
 export function revealAlone({ command }: Subject): Subject {
-  const program = ['--import', compiledServer('reveal-alone'), ...command.program];
-  return { id: REVEAL_ALONE, name: 'Key Service, a commit for each reveal', command: { ...command, program } };
+  return {
+    id: REVEAL_ALONE,
+    name: 'Key Service, a commit for each reveal',
+    command: changedBy('reveal-alone', command),
+  };
+}
+
+/** The service itself, did it not record what it reveals. */
+export function revealUnrecorded({ command }: Subject): Subject {
+  const name = 'Key Service, a reveal that is not recorded';
+  return { id: REVEAL_UNRECORDED, name, command: changedBy('reveal-unrecorded', command) };
+}
+
+/** With a module of ours loaded before it. */
+function changedBy(program: string, command: ServerCommand): ServerCommand {
+  return { ...command, program: ['--import', compiledServer(program), ...command.program] };
 }
 
 export function betterAuths(databaseUrl: string, keysFile: string): Subject[] {

@@ -27,7 +27,7 @@ export function sectionsOf(results: Results): Section[] {
       title: 'Revealing a provider key: `GET /validate/keys/:provider`',
       text: withNotes(
         reveal,
-        'A validation, an event in the audit log, and a secret that is decrypted for the answer.',
+        'A validation, an event in the audit log, and a secret that is decrypted for the answer; and the same without the event, as nobody can run it.',
         figures(reveal),
       ),
       charts: {},
