@@ -22,6 +22,8 @@ export const AUDIT_ACTIONS = [
   'organization.destruction_begun',
   'organization.destroyed',
   'organization.restored',
+  'data_keys.rewrapped',
+  'data_keys.rolled',
   'audit.cut',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
@@ -35,7 +37,7 @@ export interface AuditEntry {
   organizationId: string | null;
   action: AuditAction;
   target: {
-    type: 'api-key' | 'service-key' | 'provider-key' | 'organization' | 'leak-report' | 'audit';
+    type: 'api-key' | 'service-key' | 'provider-key' | 'organization' | 'leak-report' | 'data-key' | 'audit';
     id: string | null;
   };
   provider?: string;

@@ -1,22 +1,18 @@
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Command, InvalidArgumentError } from 'commander';
-import { Audit } from '../audit/audit.ts';
 import { AuditLog, type ExportedEvent } from '../audit/audit-log.ts';
 import type { Fault } from '../audit/chain-verifier.ts';
-import { headsIn, MovedHeads } from '../audit/moved-heads.ts';
+import { headsIn } from '../audit/moved-heads.ts';
 import { Retention } from '../audit/retention.ts';
 import { type LoggedHeads, Verification, type VerifiedChain } from '../audit/verification.ts';
 import { auditRetentionDays } from '../config.ts';
 import { AuditKeys } from '../data-keys/audit-keys.ts';
 import { opensSystemKey, readSystemKey } from '../data-keys/master-key-proof.ts';
-import type { Database } from '../database/database.ts';
-import { withMaintenance } from './maintenance.ts';
-import { CommandFailed, say } from './say.ts';
-
-const complain = (line: string) => process.stderr.write(`${line}\n`);
+import { type Maintenance, withMaintenance } from './maintenance.ts';
+import { auditOf, commandLine } from './recorder.ts';
+import { CommandFailed, complain, say } from './say.ts';
 
 /** `key-service audit …` */
 export function auditCommands(): Command {
@@ -52,8 +48,8 @@ async function verify({ org, heads }: { org?: string; heads?: string }): Promise
     totals.faults += 1;
     say(`${clerkOrgId ?? chain}: ${faultText(fault)}`);
   };
-  await withAudit(async ({ database, keys }) => {
-    const verification = new Verification(database, keys);
+  await withAudit(async ({ database, dataKeys }) => {
+    const verification = new Verification(database, new AuditKeys(database, dataKeys));
     if (org === undefined) {
       for await (const chain of verification.all(logged)) tell(chain);
     } else {
@@ -127,18 +123,10 @@ function exported({ actorKind, actor, targetType, targetId, mac, ...event }: Exp
 async function cut({ days: asked }: { days?: number }): Promise<void> {
   const days = asked ?? auditRetentionDays();
   if (days === null) throw new CommandFailed('Say --days, or set AUDIT_RETENTION_DAYS.');
-  await withAudit(async ({ database, keys }) => {
-    const audit = new Audit({
-      database,
-      keys,
-      heads: new MovedHeads((heads) => say(`audit heads: ${heads.join(', ')}`)),
-      onBatch: () => {},
-      onEvents: () => {},
-      onWaited: () => {},
-      onHeadless: (chain) => complain(`${chain} has no head: it was deleted.`),
-    });
-    const caller = { kind: 'commandLine', name: 'audit cut', requestId: randomUUID(), address: null } as const;
-    const { chains, events, busy, faults } = await new Retention(audit, keys).cut(caller, days);
+  await withAudit(async (maintenance) => {
+    const { audit, keys, heads } = auditOf(maintenance);
+    const { chains, events, busy, faults } = await new Retention(audit, keys).cut(commandLine('audit cut'), days);
+    heads.tellAll();
     for (const { chain, fault } of faults) say(`${chain}: not cut, ${faultText(fault)}`);
     say(`Cut ${events} event(s) of ${chains} chain(s).${busy ? ' Another process is cutting just now.' : ''}`);
     if (faults.length > 0) process.exitCode = 1;
@@ -146,11 +134,12 @@ async function cut({ days: asked }: { days?: number }): Promise<void> {
 }
 
 /** @throws MasterKeyMismatch, when every event would look forged */
-function withAudit(work: (audit: { database: Database; keys: AuditKeys }) => Promise<void>): Promise<void> {
-  return withMaintenance(async ({ database, dataKeys }) => {
+function withAudit(work: (maintenance: Maintenance) => Promise<void>): Promise<void> {
+  return withMaintenance(async (maintenance) => {
+    const { database, dataKeys } = maintenance;
     const away = await opensSystemKey(dataKeys, await database.query(readSystemKey));
     if (away !== null) throw new CommandFailed(`The master key cannot be reached (${away.reason}).`);
-    await work({ database, keys: new AuditKeys(database, dataKeys) });
+    await work(maintenance);
   });
 }
 

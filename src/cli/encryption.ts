@@ -7,6 +7,7 @@ import type { Database } from '../database/database.ts';
 import { organizationIdOf } from '../organizations/organizations.ts';
 import { type Maintenance, withMaintenance } from './maintenance.ts';
 import { type Progress, progressOf } from './progress.ts';
+import { Recorder } from './recorder.ts';
 import { CommandFailed, say } from './say.ts';
 import { SEALED_COLUMNS } from './sealed-columns.ts';
 
@@ -43,13 +44,16 @@ export function encryptionCommands(): Command {
   return group;
 }
 
-async function rotate({ database, dataKeys }: Maintenance, options: { batchSize: number }): Promise<void> {
+async function rotate(maintenance: Maintenance, options: { batchSize: number }): Promise<void> {
+  const { database, dataKeys } = maintenance;
   const { keyring } = dataKeys;
+  const recorder = new Recorder(maintenance, 'encryption rotate');
   say(`Wrapping every data key with the master key ${keyring.current.id} …`);
   let progress: Progress | undefined;
   const { rewrapped, unreadable, left } = await rewrapDataKeys({
     database,
     keyring,
+    runRecorded: recorder.run,
     batchSize: options.batchSize,
     onBegin(total) {
       progress = progressOf('data keys wrapped', total);
@@ -58,6 +62,7 @@ async function rotate({ database, dataKeys }: Maintenance, options: { batchSize:
   }).finally(() => progress?.end());
   say(`${rewrapped} data key(s) wrapped anew. ${left === 0 ? 'All are wrapped by this master key now.' : ''}`.trim());
   reportUnreadable(unreadable);
+  recorder.tell();
   if (left > unreadable.length) {
     process.exitCode = 1;
     say(
@@ -73,11 +78,14 @@ interface RollCommand {
   madeBefore?: Date;
 }
 
-async function roll({ database, dataKeys }: Maintenance, { org, batchSize, madeBefore }: RollCommand): Promise<void> {
+async function roll(maintenance: Maintenance, { org, batchSize, madeBefore }: RollCommand): Promise<void> {
+  const { database, dataKeys } = maintenance;
+  const recorder = new Recorder(maintenance, 'encryption roll-data-keys');
   let progress: Progress | undefined;
   const { owners, resealed, removed, unreadable } = await rollDataKeys({
     database,
     dataKeys,
+    runRecorded: recorder.run,
     columns: SEALED_COLUMNS,
     batchSize,
     ...(org === undefined ? {} : { organizationId: await knownOrganization(database, org) }),
@@ -90,6 +98,7 @@ async function roll({ database, dataKeys }: Maintenance, { org, batchSize, madeB
   }).finally(() => progress?.end());
   say(`${owners} data key(s) rolled: ${resealed} secret(s) sealed anew, ${removed} old data key(s) removed.`);
   reportUnreadable(unreadable);
+  recorder.tell();
 }
 
 async function status({ database, dataKeys }: Maintenance, { org }: { org?: string }): Promise<void> {

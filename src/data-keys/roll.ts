@@ -1,8 +1,10 @@
 import type { Database } from '../database/database.ts';
+import type { Queries } from '../database/queries.ts';
 import type { DecryptionFailure } from '../encryption/decryption-error.ts';
 import { type DataKey, open, seal } from '../encryption/sealed-secret.ts';
 import type { OwnerId } from './data-key-store.ts';
 import { DataKeyReplaced, type DataKeys, type SealingKey } from './data-keys.ts';
+import type { RunRecorded } from './recorded.ts';
 import { hasCurrentMadeBefore, listRetired, lockRetired, removeDataKeys, replaceCurrent } from './roll-store.ts';
 import type { Resealed, SealedColumn, SealedValue } from './sealed-column.ts';
 import { openedLater, opening, type Unreadable, workThrough } from './work-through.ts';
@@ -10,6 +12,7 @@ import { openedLater, opening, type Unreadable, workThrough } from './work-throu
 export interface RollOptions {
   database: Database;
   dataKeys: DataKeys;
+  runRecorded: RunRecorded;
   columns: readonly SealedColumn[];
   /** A current data key that was made since is new enough. */
   madeBefore: Date;
@@ -32,7 +35,7 @@ export interface RollResult {
  * @throws StillBusy
  */
 export async function rollDataKey(options: RollOptions, owner: OwnerId): Promise<RollResult> {
-  const { database, columns } = options;
+  const { columns, runRecorded } = options;
   await startWithNewDataKey(options, owner);
   const result: RollResult = { resealed: 0, removed: 0, unreadable: [] };
   for (const column of columns) {
@@ -40,17 +43,27 @@ export async function rollDataKey(options: RollOptions, owner: OwnerId): Promise
     result.resealed += resealed;
     result.unreadable.push(...unreadable);
   }
-  result.removed = await database.transaction(async (queries) => {
-    const retired = await lockRetired(queries, owner);
-    if (retired.length === 0) return 0;
-    const inUse = new Set<string>();
-    for (const column of columns) {
-      for (const { dataKeyId } of await column.count(queries, retired)) inUse.add(dataKeyId);
-    }
-    const unused = retired.filter((id) => !inUse.has(id));
-    return unused.length === 0 ? 0 : removeDataKeys(queries, unused);
+  result.removed = await runRecorded(async (queries) => {
+    const removed = await removeUnused(queries, owner, columns);
+    const { resealed } = result;
+    const details = { dataKeys: removed, resealed };
+    const event = { organizationId: owner, action: 'data_keys.rolled', details } as const;
+    return { result: removed.length, event: removed.length + resealed === 0 ? null : event };
   });
   return result;
+}
+
+/** @returns the ids of those that are no more */
+async function removeUnused(queries: Queries, owner: OwnerId, columns: readonly SealedColumn[]): Promise<string[]> {
+  const retired = await lockRetired(queries, owner);
+  if (retired.length === 0) return [];
+  const inUse = new Set<string>();
+  for (const column of columns) {
+    for (const { dataKeyId } of await column.count(queries, retired)) inUse.add(dataKeyId);
+  }
+  const unused = retired.filter((id) => !inUse.has(id));
+  if (unused.length > 0) await removeDataKeys(queries, unused);
+  return unused;
 }
 
 async function startWithNewDataKey({ database, dataKeys, madeBefore }: RollOptions, owner: OwnerId): Promise<void> {

@@ -3,6 +3,7 @@ import type { Database } from '../database/database.ts';
 import type { DecryptionFailure } from '../encryption/decryption-error.ts';
 import type { Keyring } from '../encryption/keyring.ts';
 import { answerWithin } from './opened-data-keys.ts';
+import type { DataKeyEvent, RunRecorded } from './recorded.ts';
 import { countWrappedByOthers, listWrappedByOthers, type Rewrapped, replaceWrapping } from './rotation-store.ts';
 import { openedLater, type Unreadable, workThrough } from './work-through.ts';
 import type { WrappedDataKey } from './wrapped-data-key.ts';
@@ -10,6 +11,7 @@ import type { WrappedDataKey } from './wrapped-data-key.ts';
 export interface RotationOptions {
   database: Database;
   keyring: Keyring;
+  runRecorded: RunRecorded;
   batchSize: number;
   /** Told of how many there are to do, before the first. */
   onBegin: (total: number) => void;
@@ -40,6 +42,7 @@ const WAITING_LIMIT_MS = 10_000;
 export async function rewrapDataKeys({
   database,
   keyring,
+  runRecorded,
   batchSize,
   onBegin,
   onBatch,
@@ -54,8 +57,11 @@ export async function rewrapDataKeys({
     },
     async work(items) {
       const { wraps, unreadable } = await rewrap(keyring, items);
-      const done =
-        wraps.length === 0 ? 0 : await database.query((queries) => replaceWrapping(queries, masterKeyId, wraps));
+      if (wraps.length === 0) return { done: 0, failed: unreadable };
+      const done = await runRecorded(async (queries) => {
+        const result = await replaceWrapping(queries, masterKeyId, wraps);
+        return { result, event: result === 0 ? null : rewrappedEvent(masterKeyId, result) };
+      });
       return { done, failed: unreadable };
     },
     onDone(count) {
@@ -66,6 +72,10 @@ export async function rewrapDataKeys({
   const left = await database.query((queries) => countWrappedByOthers(queries, masterKeyId));
   const unreadable = [...failed].map(([id, reason]) => ({ name: `data key ${id}`, reason }));
   return { rewrapped, unreadable, left };
+}
+
+function rewrappedEvent(masterKey: string, dataKeys: number): DataKeyEvent {
+  return { organizationId: null, action: 'data_keys.rewrapped', details: { masterKey, dataKeys } };
 }
 
 async function rewrap(keyring: Keyring, dataKeys: readonly WrappedDataKey[]) {

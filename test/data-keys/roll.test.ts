@@ -9,6 +9,7 @@ import {
   fillVault,
   newMasterKey,
   newSecret,
+  unrecorded,
   type Vault,
   type VaultDatabase,
 } from '../support/vault.ts';
@@ -30,6 +31,7 @@ async function roll(options: Partial<RollAllOptions> = {}) {
   const result = await rollDataKeys({
     database: own.database,
     dataKeys: own.vault(masterKey).dataKeys,
+    runRecorded: unrecorded(own.database),
     columns: SEALED_COLUMNS,
     batchSize: 2,
     onBegin(owners, madeBefore) {

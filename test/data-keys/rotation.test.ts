@@ -10,6 +10,7 @@ import {
   newMasterKey,
   newSecret,
   ScriptedMasterKey,
+  unrecorded,
   type VaultDatabase,
 } from '../support/vault.ts';
 
@@ -27,6 +28,7 @@ async function rotate(current: MasterKey, accepted: readonly MasterKey[], batchS
   const result = await rewrapDataKeys({
     database: own.database,
     keyring: new Keyring(current, accepted),
+    runRecorded: unrecorded(own.database),
     batchSize,
     onBegin(count) {
       total = count;

@@ -5,7 +5,7 @@ import { rollDataKeys } from '../../src/data-keys/roll-all.ts';
 import { rewrapDataKeys } from '../../src/data-keys/rotation.ts';
 import { Keyring } from '../../src/encryption/keyring.ts';
 import { sealedWith } from '../../src/encryption/sealed-secret.ts';
-import { createVaultDatabase, fillVault, newMasterKey, type VaultDatabase } from '../support/vault.ts';
+import { createVaultDatabase, fillVault, newMasterKey, unrecorded, type VaultDatabase } from '../support/vault.ts';
 
 /** Bytes that nobody sealed, and why they are bytes. Whoever adds one says here that it needs no key. */
 const NOT_SEALED: Record<string, string> = {
@@ -60,7 +60,7 @@ describe('After a rotation and a roll', () => {
     await fillVault(own.vault(before), 4);
     const old = await own.sql<{ id: string }>('select id from key_service.data_keys');
     const { database } = own;
-    const quietly = { onBegin: () => {}, onBatch: () => {} };
+    const quietly = { runRecorded: unrecorded(database), onBegin: () => {}, onBatch: () => {} };
     await rewrapDataKeys({ database, keyring: new Keyring(after, [before]), batchSize: 10, ...quietly });
     const { dataKeys } = own.vault(after);
     await rollDataKeys({ database, dataKeys, columns: SEALED_COLUMNS, batchSize: 10, ...quietly });

@@ -7,6 +7,7 @@ import { newOrganization } from '../support/client.ts';
 import { KMS_KEY, type KmsStandIn, OTHER_KMS_KEY, startKmsStandIn } from '../support/kms-stand-in.ts';
 import { expectProblem } from '../support/problem.ts';
 import { startService, type TestService } from '../support/service.ts';
+import { unrecorded } from '../support/vault.ts';
 
 const SECRET = 'sk-not-a-real-secret-0123456789-3f9Q';
 const SOON = { timeout: 10_000, interval: 50 };
@@ -101,7 +102,7 @@ describe('A master key in AWS KMS', () => {
       const environment = { ENCRYPTION_KEY: name, ENCRYPTION_KEYS_ACCEPTED: names[step - 1] };
       const { secrets } = loadConfig({ ...service.environment, ...environment });
       const keyring = await openKeyring(secrets);
-      const quietly = { onBegin: () => {}, onBatch: () => {} };
+      const quietly = { runRecorded: unrecorded(database), onBegin: () => {}, onBatch: () => {} };
       const { left, unreadable } = await rewrapDataKeys({ database, keyring, batchSize: 100, ...quietly });
       expect({ left, unreadable }).toEqual({ left: 0, unreadable: [] });
       const replica = await beside({ ENCRYPTION_KEY: name });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { NO_ORGANIZATION } from '../../src/audit/event.ts';
 import { proveMasterKeys } from '../../src/data-keys/master-key-proof.ts';
 import { masterKeyFromBytes } from '../../src/encryption/master-key.ts';
 import { hasTerminals, runCommand, runOnTerminal } from '../support/command-line.ts';
@@ -36,7 +37,39 @@ const damage = () =>
      returning id`,
   );
 
+/** What the audit has of commands, in order. */
+const recorded = () =>
+  own.sql<{ chain: string; action: string; actor: string; details: Record<string, unknown> }>(
+    `select chain, action, actor, details from key_service.audit_events
+     where actor_kind = 'command-line' order by occurred_at, sequence`,
+  );
+const damageAuditKey = () =>
+  own.sql<{ id: string }>(
+    `update key_service.data_keys set wrapped = ''::bytea where purpose = 'audit' and retired_at is null returning id`,
+  );
+
 describe('key-service encryption rotate', () => {
+  it('is on record: each batch, with the master key and how many it has wrapped', async () => {
+    await run('encryption rotate --batch-size 4');
+    await run('encryption rotate');
+    const rewrapped = { chain: NO_ORGANIZATION, action: 'data_keys.rewrapped', actor: 'encryption rotate' };
+    expect(await recorded()).toEqual([
+      { ...rewrapped, details: { masterKey: after.key.id, dataKeys: 4 } },
+      { ...rewrapped, details: { masterKey: after.key.id, dataKeys: 2 } },
+    ]);
+    expect(await run('audit verify')).toMatchObject({ code: 0, output: expect.stringContaining('0 chain(s) were') });
+  });
+
+  it('goes on where it cannot be recorded, says so, and ends with 1', async () => {
+    const [row] = await damageAuditKey();
+    const { code, output } = await run('encryption rotate --batch-size 3');
+    expect(code).toBe(1);
+    expect(output).toContain('5 data key(s) wrapped anew.');
+    expect(output).toContain(`data key ${row?.id} (malformed)`);
+    expect(output).toContain('2 change(s) could not be recorded');
+    expect(await recorded()).toEqual([]);
+  });
+
   it('wraps every data key, with a line for each batch and a count at the end', async () => {
     const { code, output } = await run('encryption rotate --batch-size 2');
     expect({ code, lines: output.trim().split('\n') }).toEqual({
@@ -47,6 +80,7 @@ describe('key-service encryption rotate', () => {
         '4 of 6 data keys wrapped',
         '6 of 6 data keys wrapped',
         '6 data key(s) wrapped anew. All are wrapped by this master key now.',
+        expect.stringMatching(/^audit heads: 00000000-0000-0000-0000-000000000000 \d+ [0-9a-f]{32}$/),
       ],
     });
     for (const { org, secret } of filled) expect(await own.vault(after.key).reveal(org, 'openai')).toBe(secret);
@@ -114,6 +148,24 @@ describe('key-service encryption roll-data-keys', () => {
     const again = await run(`encryption roll-data-keys --made-before ${since}`, inUse);
     expect(again.output).toContain('5 data key(s) rolled: 0 secret(s) sealed anew, 0 old data key(s) removed.');
     for (const { org, secret } of filled) expect(await own.vault(before.key).reveal(org, 'openai')).toBe(secret);
+  });
+
+  it('is on record in the chain of each organisation, with the data keys that are no more', async () => {
+    const old = await own.sql<{ id: string; organizationId: string | null }>(
+      `select id, organization_id as "organizationId" from key_service.data_keys where purpose <> 'audit' order by id`,
+    );
+    await run('encryption roll-data-keys', inUse);
+    const events = await recorded();
+    expect(events.map(({ chain, details }) => ({ chain, dataKeys: details['dataKeys'] }))).toEqual(
+      expect.arrayContaining(
+        old.map(({ id, organizationId }) => ({ chain: organizationId ?? NO_ORGANIZATION, dataKeys: [id] })),
+      ),
+    );
+    expect(events).toHaveLength(old.length);
+    const rolled = { action: 'data_keys.rolled', actor: 'encryption roll-data-keys' };
+    for (const event of events) expect(event).toMatchObject(rolled);
+    expect(events.reduce((sum, { details }) => sum + Number(details['resealed']), 0)).toBe(4);
+    expect(await run('audit verify', inUse)).toMatchObject({ code: 0 });
   });
 
   it('does so for one organisation, and knows no other than those there are', async () => {

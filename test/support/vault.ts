@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { ServiceCaller } from '../../src/caller.ts';
 import { DataKeys, type DataKeysOptions } from '../../src/data-keys/data-keys.ts';
+import type { RunRecorded } from '../../src/data-keys/recorded.ts';
 import { noChangeFeed } from '../../src/database/change-feed/change-feed.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import { Keyring } from '../../src/encryption/keyring.ts';
@@ -24,6 +25,12 @@ const caller: ServiceCaller = {
   requestId: 'test',
   address: null,
 };
+
+/** Runs a change of data keys as the command does, and records nothing of it. */
+export const unrecorded =
+  (database: Database): RunRecorded =>
+  async (work) =>
+    database.transaction(async (queries) => (await work(queries)).result);
 
 export const newMasterKey = () => masterKeyFromBytes(randomBytes(32));
 
