@@ -90,7 +90,7 @@ describe('Probes that come late because the way of the pool is slow', () => {
   it('suspend the lease and do not take the connections that look-ups need', async () => {
     const { misses } = await memoryOf(apart.led);
     // A look-up still has its answer in time; a probe is older than the lease when it comes.
-    apart.pool.delay(250);
+    apart.pool.delay(100);
     apart.feed.delay(apart.leaseMs);
     await expect.poll(async () => (await memoryOf(apart.led)).leaseHeld, { timeout: 5_000 }).toBe(false);
     await sleep(apart.leaseMs);

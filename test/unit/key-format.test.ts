@@ -9,6 +9,8 @@ import {
   hashKeyText,
   hasWrongChecksum,
   isServiceKey,
+  type KeyKind,
+  keysIn,
 } from '../../src/key-format.ts';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -225,5 +227,47 @@ describe('hashKeyText', () => {
         expect(Buffer.from(hashKeyText(key), 'latin1')).toEqual(hashKey(key));
       }),
     );
+  });
+});
+
+describe('the keys in a text', () => {
+  const KINDS: readonly KeyKind[] = ['live', 'test', 'service'];
+  const several = ['ks', 'acme1', 'a', 'a'.repeat(16)].flatMap((prefix) =>
+    KINDS.map((kind) => generateKey(prefix, kind).key),
+  );
+
+  it('are found, of every kind and prefix, in their order', () => {
+    expect(keysIn(several.join(' and '))).toEqual(several);
+    expect(keysIn(several.join(','))).toEqual(several);
+  });
+
+  it.each([
+    ['alone', '', ''],
+    ['in a header', 'Authorization: Bearer ', '\r\n'],
+    ['in a URL', 'https://api.example/?key=', '&a=b'],
+    ['beside underscores', 'MY_', '_'],
+    ['beside letters that are not ASCII', 'é', 'é'],
+  ])('are found %s', (_, before, after) => {
+    for (const key of several) expect(keysIn(before + key + after)).toEqual([key]);
+  });
+
+  it('are none where there are none', () => {
+    expect(keysIn('')).toEqual([]);
+    expect(keysIn('ks_live_ and no more')).toEqual([]);
+  });
+
+  it('are none where something longer has a key in it, and none with a wrong checksum', () => {
+    const { key } = generateKey('ks', 'live');
+    const last = key.endsWith('A') ? 'B' : 'A';
+    for (const text of [
+      `${key}0`,
+      `x${key}`,
+      `7${key}`,
+      key.slice(0, -1),
+      key.slice(0, -1) + last,
+      key.toUpperCase(),
+    ]) {
+      expect(keysIn(text), text.replace(key, '<key>')).toEqual([]);
+    }
   });
 });
