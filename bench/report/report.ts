@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { DOCUMENT, FIGURES, type Recorded, type Results } from '../results.ts';
 import { paragraphs, table } from './markdown.ts';
 import { METHOD } from './method.ts';
+import { writeReadme } from './readme.ts';
 import { sectionsOf } from './sections.ts';
 
-/** Writes docs/benchmarks.md and its charts. */
+/** Writes docs/benchmarks.md with its charts, and the figures of the README. */
 export async function writeReport(results: Results): Promise<void> {
   const sections = sectionsOf(results);
   await mkdir(FIGURES, { recursive: true });
@@ -22,6 +23,7 @@ export async function writeReport(results: Results): Promise<void> {
     METHOD,
   );
   await writeFile(DOCUMENT, document);
+  await writeReadme(results);
 }
 
 const ORDER = [
