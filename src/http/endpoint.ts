@@ -5,7 +5,7 @@ import type { PreparedJson } from '../prepared-json.ts';
 import type { Credentials } from './credentials.ts';
 
 /** The parts of a request, as its endpoint's schemas made them. */
-export type RawInput = Partial<Record<'params' | 'query' | 'body' | 'rawBody', unknown>>;
+export type RawInput = Partial<Record<'params' | 'query' | 'headers' | 'body' | 'rawBody', unknown>>;
 
 /**
  * How an endpoint knows its caller, and what that caller has to be allowed. `security` names the scheme in the OpenAPI
@@ -40,6 +40,8 @@ export type ClientAuthentication<C extends ApiKeyCaller = ApiKeyCaller> = (scope
 export interface RequestSchemas {
   params?: z.ZodObject;
   query?: z.ZodObject;
+  /** By their names as they are written in documents; any case is read. A failure is told as one of the whole request. */
+  headers?: z.ZodObject;
   body?: z.ZodType;
   /** In the place of `body`, for what is signed: the bytes as they came, JSON that nobody has read. The schema is for the reference. */
   rawBody?: z.ZodType;
@@ -54,6 +56,7 @@ type Parsed<R extends RequestSchemas, Part extends keyof RequestSchemas> = R[Par
 export interface Input<R extends RequestSchemas> {
   params: Parsed<R, 'params'>;
   query: Parsed<R, 'query'>;
+  headers: Parsed<R, 'headers'>;
   body: Parsed<R, 'body'>;
   rawBody: R['rawBody'] extends z.ZodType ? Buffer : undefined;
 }

@@ -59,6 +59,7 @@ function pathOf(endpoint: Endpoint, problem: z.ZodType): RouteConfig {
     request: {
       ...(request.params === undefined ? {} : { params: request.params }),
       ...(request.query === undefined ? {} : { query: request.query }),
+      ...(request.headers === undefined ? {} : { headers: request.headers }),
       ...bodyOf(request),
     },
     responses: { ...answersOf(endpoint), ...problemsOf(endpoint, problem) },
@@ -132,7 +133,7 @@ function groupByStatus(codes: readonly ErrorCode[]): Map<number, ErrorCode[]> {
 /** What reading the request may answer. */
 function implied({ request, authentication }: Endpoint): ErrorCode[] {
   const codes: ErrorCode[] = [];
-  if (request.params || request.query || request.body) codes.push('invalid_request');
+  if (request.params || request.query || request.headers || request.body) codes.push('invalid_request');
   if (request.body) codes.push('malformed_json');
   if (request.body || request.rawBody) codes.push('payload_too_large', 'unsupported_media_type');
   if (authentication.security !== null) codes.push('database_unavailable', 'overloaded');

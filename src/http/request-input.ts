@@ -28,7 +28,7 @@ export type InputReader = (request: Request, response: Response) => RawInput | P
 
 /** What depends on the endpoint alone is done here, once. */
 export function inputReader(schemas: RequestSchemas): InputReader {
-  const { params, query, body, rawBody } = schemas;
+  const { params, query, headers, body, rawBody } = schemas;
   if (rawBody !== undefined) {
     return async (request, response) => {
       refuseRepeatedContentType(request);
@@ -43,7 +43,7 @@ export function inputReader(schemas: RequestSchemas): InputReader {
     };
   }
   const parameters = Object.keys(query?.shape ?? {});
-  const noParameters = params === undefined ? inputOfNoParameters(query) : undefined;
+  const noParameters = params === undefined && headers === undefined ? inputOfNoParameters(query) : undefined;
   return (request) => {
     refuseRepeatedContentType(request);
     if (noParameters !== undefined && !parameters.some((name) => Object.hasOwn(request.query, name))) {
@@ -63,19 +63,24 @@ function inputOfNoParameters(query: z.ZodObject | undefined): RawInput | undefin
 }
 
 function parse(schemas: RequestSchemas, request: Request, body: unknown): RawInput {
-  const parts = { params: request.params, query: request.query, body };
+  const parts = {
+    params: request.params,
+    query: known(schemas.query, (name) => (Object.hasOwn(request.query, name) ? request.query[name] : undefined)),
+    headers: known(schemas.headers, (name) => request.headers[name.toLowerCase()]),
+    body,
+  };
   const problems: InvalidField[] = [];
   const input: RawInput = {};
-  for (const part of ['params', 'query', 'body'] as const) {
+  for (const part of ['params', 'query', 'headers', 'body'] as const) {
     const schema = schemas[part];
     if (schema === undefined) continue;
-    const value = part === 'query' ? known(schemas.query, request.query) : parts[part];
+    const value = parts[part];
     const unsafe = findUnsafeText(value);
     const parsed = unsafe === null ? parseWith(schema, value) : undefined;
     if (unsafe !== null) problems.push(unsafe);
     else if (parsed?.success) input[part] = parsed.data;
     else if (part === 'body' && body === undefined) problems.push({ pointer: '', detail: 'needs a JSON body' });
-    else problems.push(...(parsed?.error.issues ?? []).flatMap(part === 'query' ? toParameters : toFields));
+    else problems.push(...(parsed?.error.issues ?? []).flatMap(TOLD[part]));
   }
   if (problems.length > 0) throw invalidRequest(problems);
   return input;
@@ -87,10 +92,10 @@ function parseWith(schema: z.ZodType, value: unknown) {
   return parsed.success ? parsed : schema.safeParse(value, { error: validationMessage });
 }
 
-/** Unknown parameters are ignored, whatever is in them. */
-function known(schema: z.ZodObject | undefined, query: Request['query']): Record<string, unknown> {
-  const names = Object.keys(schema?.shape ?? {}).filter((name) => Object.hasOwn(query, name));
-  return Object.fromEntries(names.map((name) => [name, query[name]]));
+/** Unknown parameters and headers are ignored, whatever is in them. */
+function known(schema: z.ZodObject | undefined, read: (name: string) => unknown): Record<string, unknown> {
+  const sent = Object.keys(schema?.shape ?? {}).map((name) => [name, read(name)] as const);
+  return Object.fromEntries(sent.filter(([, value]) => value !== undefined));
 }
 
 /** A 400 that names each field and what is wrong with it. */
@@ -155,3 +160,11 @@ function toParameters(issue: z.core.$ZodIssue): InvalidField[] {
   const repeated = issue.code === 'invalid_type' && issue.expected === 'string' && issue.message !== 'is required';
   return toFields(repeated ? { ...issue, message: 'must be sent once' } : issue);
 }
+
+/** A header is no field that a pointer could name; the message does. */
+function toRequest({ message }: z.core.$ZodIssue): InvalidField[] {
+  return [{ pointer: '', detail: message }];
+}
+
+/** How what is wrong with a part is told. */
+const TOLD = { params: toFields, query: toParameters, headers: toRequest, body: toFields };
