@@ -1,7 +1,9 @@
 import type { Server } from 'node:http';
 import { ApiKeys } from './api-keys/api-keys.ts';
+import { apiKeyChangeEndpoints } from './api-keys/change-endpoints.ts';
 import { clientAuthentication } from './api-keys/client-authentication.ts';
 import { apiKeyEndpoints } from './api-keys/endpoints.ts';
+import { KeyUpdates } from './api-keys/key-updates.ts';
 import { revokeLeakedApiKeys } from './api-keys/leaked-store.ts';
 import { KeyValidation } from './api-keys/validation.ts';
 import { validationEndpoint } from './api-keys/validation-endpoint.ts';
@@ -248,6 +250,7 @@ export function compose({
       ...healthEndpoints(health),
       validationEndpoint(validation, client),
       ...apiKeyEndpoints(apiKeys, service),
+      ...apiKeyChangeEndpoints(new KeyUpdates(audit.audit, changes), service),
       ...providerKeyEndpoints(providerKeys, versions, service, client),
       ...versionEndpoints(versions, service),
       ...stateEndpoints(states, service),

@@ -23,6 +23,8 @@ export const ERROR_CODES = [
   'method_not_allowed',
   'request_timeout',
   'organization_deleted',
+  'api_key_ended',
+  'precondition_failed',
   'payload_too_large',
   'unsupported_media_type',
   'provider_key_rejected',

@@ -7,7 +7,7 @@ import type { ListPosition } from '../paging.ts';
 import type { ApiKey, UsedApiKey, ValidatedApiKey } from './api-key.ts';
 
 /** Everything about a key but its hash. */
-const columns = {
+export const columns = {
   id: apiKeys.id,
   keyPrefix: apiKeys.keyPrefix,
   last4: apiKeys.last4,

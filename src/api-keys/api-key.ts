@@ -21,6 +21,9 @@ export interface ApiKey {
   revokedAt: Date | null;
 }
 
+/** What of a key may be changed once it is issued. */
+export type ApiKeySettings = Pick<ApiKey, 'name' | 'enabled' | 'expiresAt' | 'scopes' | 'metadata'>;
+
 /** With what is written beside it, a few seconds after each use. */
 export interface UsedApiKey extends ApiKey {
   lastUsedAt: Date | null;

@@ -1,17 +1,16 @@
 import { uuidv7 } from 'uuidv7';
-import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
 import type { Caller } from '../caller.ts';
 import { keyHashOf } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
-import { ServiceError } from '../errors.ts';
 import { type Environment, generateKey } from '../key-format.ts';
 import { ensureOrganization } from '../organizations/organizations.ts';
 import { type ListPosition, type ListRange, pageOf } from '../paging.ts';
 import type { Json } from '../prepared-json.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { findApiKey, insertApiKey, listApiKeys, revokeApiKey } from './api-key-store.ts';
+import { keyNotFound, requireUuid } from './not-found.ts';
 
 export interface NewApiKey {
   clerkOrgId: string;
@@ -56,9 +55,9 @@ export class ApiKeys {
 
   /** @throws ServiceError `api_key_not_found`, for an unknown key and another organisation's alike */
   async get(_caller: Caller, clerkOrgId: string, id: string): Promise<UsedApiKey> {
-    if (!isUuid(id)) notFound();
+    requireUuid(id);
     const apiKey = await this.#database.query((queries) => findApiKey(queries, clerkOrgId, id));
-    return apiKey ?? notFound();
+    return apiKey ?? keyNotFound();
   }
 
   /** Newest first. */
@@ -79,7 +78,7 @@ export class ApiKeys {
    * @throws ServiceError `api_key_not_found`
    */
   async revoke(caller: Caller, clerkOrgId: string, id: string): Promise<void> {
-    if (!isUuid(id)) notFound();
+    requireUuid(id);
     const keyHash = await this.#audit.change(caller, async (queries) => {
       const revoked = await revokeApiKey(queries, clerkOrgId, id);
       if (!revoked?.changed) return { result: revoked?.keyHash, events: [] };
@@ -87,13 +86,7 @@ export class ApiKeys {
       const target = { type: 'api-key', id: id.toLowerCase() } as const;
       return { result: revoked.keyHash, events: [{ organizationId, action: 'api_key.revoked', target }] };
     });
-    if (keyHash === undefined) notFound();
+    if (keyHash === undefined) keyNotFound();
     this.#changes.announce({ kind: 'api-key-revoked', keyHash: keyHashOf(keyHash) });
   }
-}
-
-const isUuid = (id: string) => z.uuid().safeParse(id).success;
-
-function notFound(): never {
-  throw new ServiceError('api_key_not_found', 'This organisation has no API key with this id.');
 }

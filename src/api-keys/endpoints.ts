@@ -5,10 +5,20 @@ import { invalidRequest } from '../http/request-input.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
 import { cursor, encodeCursor, limit } from '../paging.ts';
 import type { ApiKeys } from './api-keys.ts';
-import { apiKeyItem, environment, metadata, name, scopes, toItem } from './schemas.ts';
+import {
+  apiKeyDetails,
+  apiKeyItem,
+  environment,
+  etagOf,
+  idOfKey,
+  metadata,
+  name,
+  scopes,
+  toDetails,
+  toItem,
+} from './schemas.ts';
 
-/** Any text: an id that is no UUID belongs to no key, which is a 404 like every other unknown id. */
-const params = z.object({ id: z.string().meta({ description: 'A UUID.' }) });
+const params = z.object({ id: idOfKey });
 
 /** The organisation of a DELETE: in the query like everywhere, or in a body, as existing callers send it. */
 function organizationOf(query: string | undefined, body: string | undefined): string {
@@ -104,23 +114,11 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
       errors: ['api_key_not_found'],
       request: { params, query: z.object({ clerkOrgId }) },
       responses: {
-        200: {
-          description: 'The item, with its revision as ETag.',
-          etag: true,
-          schema: apiKeyItem.extend({
-            updatedAt: z.iso.datetime(),
-            revision: z.int().meta({ description: 'Raised by every change.' }),
-          }),
-        },
+        200: { description: 'The item, with its revision as ETag.', etag: true, schema: apiKeyDetails },
       },
       async handle(caller, { params: { id }, query }) {
         const apiKey = await apiKeys.get(caller, query.clerkOrgId, id);
-        const { updatedAt, revision } = apiKey;
-        return {
-          status: 200,
-          body: { ...toItem(apiKey), updatedAt: updatedAt.toISOString(), revision },
-          headers: { ETag: `"${revision}"` },
-        };
+        return { status: 200, body: toDetails(apiKey), headers: etagOf(apiKey) };
       },
     }),
     endpoint({

@@ -12,6 +12,9 @@ export const json: z.ZodType<Json, Json> = z
   .lazy(() => z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(json), z.record(z.string(), json)]))
   .meta({ id: 'Json' });
 
+/** Any text: an id that is no UUID belongs to no key, which is a 404 like every other unknown id. */
+export const idOfKey = z.string().meta({ description: 'A UUID.' });
+
 export const scope = z
   .string()
   .regex(SCOPE_PATTERN)
@@ -70,3 +73,15 @@ export function toItem(key: UsedApiKey): ApiKeyItem {
     revokedAt: key.revokedAt?.toISOString() ?? null,
   };
 }
+
+/** The item by itself, and after a change. */
+export const apiKeyDetails = apiKeyItem.extend({
+  updatedAt: instant,
+  revision: z.int().meta({ description: 'Raised by every change.' }),
+});
+
+export function toDetails(key: UsedApiKey): z.input<typeof apiKeyDetails> {
+  return { ...toItem(key), updatedAt: key.updatedAt.toISOString(), revision: key.revision };
+}
+
+export const etagOf = ({ revision }: UsedApiKey) => ({ ETag: `"${revision}"` });

@@ -32,6 +32,8 @@ export const PROBLEMS: Record<ErrorCode, ProblemType> = {
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   request_timeout: { status: 408, title: 'Request timeout' },
   organization_deleted: { status: 409, title: 'Organisation deleted' },
+  api_key_ended: { status: 409, title: 'API key ended' },
+  precondition_failed: { status: 412, title: 'Precondition failed' },
   payload_too_large: { status: 413, title: 'Payload too large' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
   provider_key_rejected: { status: 422, title: 'Provider key rejected' },

@@ -20,7 +20,7 @@ afterAll(() => service.stop());
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 const FIELDS = [
-  ...['clerkOrgId', 'provider', 'apiKey', 'name', 'environment', 'expiresAt', 'scopes', 'metadata', 'limit'],
+  ...['clerkOrgId', 'provider', 'apiKey', 'name', 'environment', 'expiresAt', 'scopes', 'metadata', 'limit', 'enabled'],
   ...['permissions', 'revealProviders'],
   ...['check', 'version', 'outcome', 'source'],
 ];
@@ -107,6 +107,7 @@ describe('no endpoint ever answers 5xx, and every 4xx is a problem', () => {
       ['POST', '/internal/api-keys'],
       ['POST', '/internal/service-keys'],
       ['DELETE', '/internal/api-keys/{id}'],
+      ['PATCH', '/internal/api-keys/{id}'],
       ...['/internal/keys', '/internal/platform-keys'].flatMap((path) => [
         ['POST', path],
         ...['rollback', 'check', 'report'].map((verb) => ['POST', `${path}/openai/${verb}`]),

@@ -96,6 +96,7 @@ describe('GET /openapi.json', () => {
         .map(([method]) => `${method.toUpperCase()} ${path}`),
     );
     expect(refused.toSorted()).toEqual([
+      'PATCH /internal/api-keys/{id}',
       'POST /internal/api-keys',
       'POST /internal/keys',
       'POST /internal/keys/{provider}/check',

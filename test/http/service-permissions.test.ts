@@ -12,6 +12,7 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'POST /internal/api-keys': 'api-keys:write',
   'GET /internal/api-keys/{id}': 'api-keys:read',
   'DELETE /internal/api-keys/{id}': 'api-keys:write',
+  'PATCH /internal/api-keys/{id}': 'api-keys:write',
   'GET /internal/keys': 'provider-keys:read',
   'POST /internal/keys': 'provider-keys:write',
   'DELETE /internal/keys/{provider}': 'provider-keys:write',

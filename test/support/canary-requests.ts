@@ -28,6 +28,7 @@ const event: Body = (clerkOrgId, secret) => ({
 /** What each operation with a body is sent when all is well; a secret stands where one belongs. */
 const BODIES: Record<string, Body> = {
   'POST /internal/api-keys': named,
+  'PATCH /internal/api-keys/{id}': (clerkOrgId) => ({ clerkOrgId, name: 'canary', enabled: true }),
   'POST /internal/keys': (clerkOrgId, secret) => ({ clerkOrgId, provider: 'openai', apiKey: secret, check: true }),
   'POST /internal/service-keys': () => ({ name: 'canary', permissions: ['provider-keys:reveal'] }),
   'POST /internal/keys/{provider}/rollback': (clerkOrgId) => ({ clerkOrgId, version: 1 }),

@@ -9,7 +9,7 @@ export const ROUTES = [
     path: '/internal/api-keys/{id}',
     example: '/internal/api-keys/01890000-0000-7000-8000-000000000000',
     caller: 'service',
-    allow: 'GET, HEAD, DELETE',
+    allow: 'GET, HEAD, DELETE, PATCH',
   },
   { path: '/internal/keys', example: '/internal/keys', caller: 'service', allow: 'GET, HEAD, POST' },
   { path: '/internal/keys/{provider}', example: '/internal/keys/openai', caller: 'service', allow: 'DELETE' },
