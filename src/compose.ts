@@ -3,6 +3,7 @@ import { ApiKeys } from './api-keys/api-keys.ts';
 import { apiKeyChangeEndpoints } from './api-keys/change-endpoints.ts';
 import { clientAuthentication } from './api-keys/client-authentication.ts';
 import { apiKeyEndpoints } from './api-keys/endpoints.ts';
+import { KeyRotations } from './api-keys/key-rotations.ts';
 import { KeyUpdates } from './api-keys/key-updates.ts';
 import { revokeLeakedApiKeys } from './api-keys/leaked-store.ts';
 import { KeyValidation } from './api-keys/validation.ts';
@@ -178,6 +179,8 @@ export function compose({
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.apiKeys),
   });
   const apiKeys = new ApiKeys(database, audit.audit, changes, config.apiKeyPrefix);
+  const updates = new KeyUpdates(audit.audit, changes);
+  const rotations = new KeyRotations(audit.audit, changes, config.apiKeyPrefix);
   const opener = new KeyOpener(dataKeys, (facts) => {
     metrics.unreadableSecrets.inc();
     logger.error(facts, 'a stored provider key does not open');
@@ -250,7 +253,7 @@ export function compose({
       ...healthEndpoints(health),
       validationEndpoint(validation, client),
       ...apiKeyEndpoints(apiKeys, service),
-      ...apiKeyChangeEndpoints(new KeyUpdates(audit.audit, changes), service),
+      ...apiKeyChangeEndpoints({ updates, rotations }, service),
       ...providerKeyEndpoints(providerKeys, versions, service, client),
       ...versionEndpoints(versions, service),
       ...stateEndpoints(states, service),

@@ -24,6 +24,7 @@ export const ERROR_CODES = [
   'request_timeout',
   'organization_deleted',
   'api_key_ended',
+  'api_key_rotated',
   'precondition_failed',
   'payload_too_large',
   'unsupported_media_type',

@@ -4,7 +4,7 @@ import { olderThan } from '../database/older-than.ts';
 import type { Queries } from '../database/queries.ts';
 import { apiKeys, apiKeyUses, organizations, providerKeys } from '../database/schema.ts';
 import type { ListPosition } from '../paging.ts';
-import type { ApiKey, UsedApiKey, ValidatedApiKey } from './api-key.ts';
+import type { ApiKey, ApiKeySettings, UsedApiKey, ValidatedApiKey } from './api-key.ts';
 
 /** Everything about a key but its hash. */
 export const columns = {
@@ -21,13 +21,15 @@ export const columns = {
   updatedAt: apiKeys.updatedAt,
   revision: apiKeys.revision,
   revokedAt: apiKeys.revokedAt,
+  rotatedTo: apiKeys.rotatedTo,
+  rotatedFrom: apiKeys.rotatedFrom,
 };
 
 const columnsWithUse = { ...columns, lastUsedAt: apiKeyUses.lastUsedAt };
 
 export type ApiKeyToInsert = Pick<
   ApiKey,
-  'id' | 'keyPrefix' | 'last4' | 'name' | 'environment' | 'expiresAt' | 'scopes' | 'metadata'
+  'id' | 'keyPrefix' | 'last4' | 'environment' | 'rotatedFrom' | keyof ApiKeySettings
 > & {
   organizationId: string;
   keyHash: Buffer;

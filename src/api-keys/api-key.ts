@@ -19,6 +19,10 @@ export interface ApiKey {
   updatedAt: Date;
   revision: number;
   revokedAt: Date | null;
+  /** The key that took its place. */
+  rotatedTo: string | null;
+  /** The key whose place it took. */
+  rotatedFrom: string | null;
 }
 
 /** What of a key may be changed once it is issued. */

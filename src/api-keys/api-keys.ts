@@ -10,6 +10,7 @@ import { type ListPosition, type ListRange, pageOf } from '../paging.ts';
 import type { Json } from '../prepared-json.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { findApiKey, insertApiKey, listApiKeys, revokeApiKey } from './api-key-store.ts';
+import { issuedEvent, revokedEvent } from './events.ts';
 import { keyNotFound, requireUuid } from './not-found.ts';
 
 export interface NewApiKey {
@@ -40,14 +41,17 @@ export class ApiKeys {
     const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, settings.environment);
     const apiKey = await this.#audit.change(caller, async (queries) => {
       const organizationId = await ensureOrganization(queries, clerkOrgId);
-      const row = { ...settings, id: uuidv7(), organizationId, keyHash: hash, keyPrefix, last4 };
-      const result = await insertApiKey(queries, row);
-      const { id, environment, scopes, expiresAt } = result;
-      const details = { environment, scopes, expiresAt: expiresAt?.toISOString() ?? null };
-      return {
-        result,
-        events: [{ organizationId, action: 'api_key.issued', target: { type: 'api-key', id }, details }],
-      };
+      const result = await insertApiKey(queries, {
+        ...settings,
+        enabled: true,
+        rotatedFrom: null,
+        id: uuidv7(),
+        organizationId,
+        keyHash: hash,
+        keyPrefix,
+        last4,
+      });
+      return { result, events: [issuedEvent(organizationId, result)] };
     });
     this.#changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(hash) });
     return { key, apiKey: { ...apiKey, lastUsedAt: null } };
@@ -82,9 +86,7 @@ export class ApiKeys {
     const keyHash = await this.#audit.change(caller, async (queries) => {
       const revoked = await revokeApiKey(queries, clerkOrgId, id);
       if (!revoked?.changed) return { result: revoked?.keyHash, events: [] };
-      const { organizationId } = revoked;
-      const target = { type: 'api-key', id: id.toLowerCase() } as const;
-      return { result: revoked.keyHash, events: [{ organizationId, action: 'api_key.revoked', target }] };
+      return { result: revoked.keyHash, events: [revokedEvent(revoked.organizationId, id.toLowerCase())] };
     });
     if (keyHash === undefined) keyNotFound();
     this.#changes.announce({ kind: 'api-key-revoked', keyHash: keyHashOf(keyHash) });

@@ -3,15 +3,38 @@ import { expiresAt } from '../expiry.ts';
 import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
 import { ifMatch } from '../http/if-match.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
+import type { KeyRotations } from './key-rotations.ts';
 import type { KeyUpdates } from './key-updates.ts';
-import { apiKeyDetails, etagOf, idOfKey, metadata, name, scopes, toDetails } from './schemas.ts';
+import {
+  apiKeyDetails,
+  apiKeyItem,
+  etagOf,
+  idOfKey,
+  issuedKey,
+  metadata,
+  name,
+  scopes,
+  toDetails,
+  toItem,
+} from './schemas.ts';
+
+const LONGEST_GRACE_SECONDS = 365 * 24 * 60 * 60;
+
+const gracePeriodSeconds = z
+  .int({ abort: true })
+  .min(0, 'must be 0 or more')
+  .max(LONGEST_GRACE_SECONDS, `must be at most ${LONGEST_GRACE_SECONDS}, a year`)
+  .meta({ description: 'How long the old key goes on beside the new one. 0: it is revoked at once.' });
 
 /** Tags that are no revision are of no revision that there is. */
 const revisionsOf = (tags: readonly string[] | null | undefined) =>
   tags?.filter((tag) => /^[1-9]\d{0,9}$/.test(tag)).map(Number) ?? null;
 
 /** What becomes of a key once it is issued. */
-export function apiKeyChangeEndpoints(updates: KeyUpdates, service: ServiceAuthentication): Endpoint[] {
+export function apiKeyChangeEndpoints(
+  { updates, rotations }: { updates: KeyUpdates; rotations: KeyRotations },
+  service: ServiceAuthentication,
+): Endpoint[] {
   return [
     endpoint({
       method: 'patch',
@@ -27,6 +50,7 @@ export function apiKeyChangeEndpoints(updates: KeyUpdates, service: ServiceAuthe
         'api_key_not_found',
         'organization_deleted',
         'api_key_ended',
+        'api_key_rotated',
         'precondition_failed',
         'audit_unavailable',
       ],
@@ -52,6 +76,32 @@ export function apiKeyChangeEndpoints(updates: KeyUpdates, service: ServiceAuthe
           metadata: wanted.metadata === null ? {} : wanted.metadata,
         });
         return { status: 200, body: toDetails(apiKey), headers: etagOf(apiKey) };
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/internal/api-keys/:id/rotate',
+      tag: 'API keys',
+      summary: 'Let a new API key take the place of an old one',
+      description:
+        'The new key has all settings of the old one, which stops `gracePeriodSeconds` from now or at its own expiry, ' +
+        'whichever comes first. A key is rotated once; next comes the one that took its place.',
+      authentication: service('api-keys:write'),
+      errors: ['api_key_not_found', 'organization_deleted', 'api_key_ended', 'api_key_rotated', 'audit_unavailable'],
+      request: {
+        params: z.object({ id: idOfKey }),
+        body: z.strictObject({ clerkOrgId, gracePeriodSeconds: gracePeriodSeconds.default(0) }),
+      },
+      responses: {
+        201: {
+          description: 'The new key, in `key`, and the old one as it is from now on.',
+          schema: issuedKey.extend({ previous: apiKeyItem }),
+        },
+      },
+      async handle(caller, { params: { id }, body: { clerkOrgId, gracePeriodSeconds: graceSeconds } }) {
+        const { key, apiKey, previous } = await rotations.rotate(caller, { clerkOrgId, id, graceSeconds });
+        const message = 'Keep this key: it is shown only once.';
+        return { status: 201, body: { ...toItem(apiKey), key, message, previous: toItem(previous) } };
       },
     }),
   ];

@@ -30,3 +30,26 @@ export async function updateApiKey(queries: Queries, id: string, changes: Partia
     .set({ ...changes, updatedAt: sql`clock_timestamp()`, revision: sql`${apiKeys.revision} + 1` })
     .where(eq(apiKeys.id, id));
 }
+
+/**
+ * Another key takes the place of one that is locked, which stops when its time of grace is over, or before if that is when
+ * it would stop by itself. Without grace it is revoked: that is for good, and does not depend on anybody's clock.
+ */
+export async function markRotated(
+  queries: Queries,
+  id: string,
+  { rotatedTo, graceSeconds }: { rotatedTo: string; graceSeconds: number },
+): Promise<ApiKey> {
+  const end =
+    graceSeconds === 0
+      ? { revokedAt: sql`clock_timestamp()` }
+      : // LEAST leaves out what is null.
+        { expiresAt: sql`least(${apiKeys.expiresAt}, clock_timestamp() + make_interval(secs => ${graceSeconds}))` };
+  const [row] = await queries
+    .update(apiKeys)
+    .set({ ...end, rotatedTo, updatedAt: sql`clock_timestamp()`, revision: sql`${apiKeys.revision} + 1` })
+    .where(eq(apiKeys.id, id))
+    .returning(columns);
+  if (row === undefined) throw new Error('An API key that is locked is not there');
+  return row;
+}

@@ -11,6 +11,7 @@ import {
   environment,
   etagOf,
   idOfKey,
+  issuedKey,
   metadata,
   name,
   scopes,
@@ -87,10 +88,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
       responses: {
         201: {
           description: 'The key, in `key`.',
-          schema: apiKeyItem.extend({
-            key: z.string().meta({ description: 'The whole key. It is not stored and cannot be shown again.' }),
-            message: z.string(),
-          }),
+          schema: issuedKey,
         },
       },
       async handle(caller, { body }) {

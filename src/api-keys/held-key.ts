@@ -18,6 +18,6 @@ export async function holdApiKey(queries: Queries, clerkOrgId: string, id: strin
   return key;
 }
 
-function keyEnded(sentence: string): never {
+export function keyEnded(sentence: string): never {
   throw new ServiceError('api_key_ended', sentence);
 }

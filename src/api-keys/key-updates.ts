@@ -36,7 +36,7 @@ export class KeyUpdates {
    * settings; the others do as soon as after a revocation.
    *
    * @throws ServiceError `api_key_not_found`, `organization_deleted`, `api_key_ended` for a key that was revoked,
-   * `precondition_failed`, or `service_key_forbidden` where a list of scopes would become null and the caller is not root
+   * `precondition_failed`, `api_key_rotated` where one that was rotated would stop later, or `service_key_forbidden` where a list of scopes would become null and the caller is not root
    */
   async update(
     caller: ServiceCaller,
@@ -49,6 +49,7 @@ export class KeyUpdates {
       if (revisions !== null && !revisions.includes(before.revision)) throw moved(before.revision);
       const changes = differences(before, wanted);
       if (changes.scopes === null) requireRoot(caller);
+      if (before.rotatedTo !== null) requireNoLater(before.expiresAt, changes.expiresAt);
       const names = Object.keys(changes);
       if (names.length > 0) await updateApiKey(queries, before.id, changes);
       const apiKey = (await findApiKey(queries, clerkOrgId, id)) ?? keyNotFound();
@@ -82,6 +83,12 @@ function detailsOf(changes: Partial<ApiKeySettings>): Details {
     ...(expiresAt === undefined ? {} : { expiresAt: expiresAt?.toISOString() ?? null }),
     ...(scopes === undefined ? {} : { scopes }),
   };
+}
+
+/** What was rotated has its end: a form that was filled in before must not bring it back. */
+function requireNoLater(before: Date | null, wanted: Date | null | undefined): void {
+  if (wanted === undefined || (wanted !== null && before !== null && wanted <= before)) return;
+  throw new ServiceError('api_key_rotated', 'This API key was rotated; it can be made to stop earlier, and not later.');
 }
 
 function moved(revision: number): ServiceError {

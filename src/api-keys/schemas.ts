@@ -53,6 +53,8 @@ export const apiKeyItem = z.object({
   createdAt: instant,
   lastUsedAt: instant.nullable().meta({ description: 'Written a few seconds after the use.' }),
   revokedAt: instant.nullable(),
+  rotatedFrom: z.uuid().nullable().meta({ description: 'The key whose place it took.' }),
+  rotatedTo: z.uuid().nullable().meta({ description: 'The key that took its place.' }),
 });
 type ApiKeyItem = z.input<typeof apiKeyItem>;
 
@@ -71,8 +73,16 @@ export function toItem(key: UsedApiKey): ApiKeyItem {
     createdAt: key.createdAt.toISOString(),
     lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
     revokedAt: key.revokedAt?.toISOString() ?? null,
+    rotatedFrom: key.rotatedFrom,
+    rotatedTo: key.rotatedTo,
   };
 }
+
+/** With the key itself, this once. */
+export const issuedKey = apiKeyItem.extend({
+  key: z.string().meta({ description: 'The whole key. It is not stored and cannot be shown again.' }),
+  message: z.string(),
+});
 
 /** The item by itself, and after a change. */
 export const apiKeyDetails = apiKeyItem.extend({

@@ -7,6 +7,7 @@ export const NO_ORGANIZATION = '00000000-0000-0000-0000-000000000000';
 export const AUDIT_ACTIONS = [
   'api_key.issued',
   'api_key.updated',
+  'api_key.rotated',
   'api_key.revoked',
   'service_key.issued',
   'service_key.revoked',

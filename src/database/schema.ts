@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import {
+  type AnyPgColumn,
   bigint,
   boolean,
   check,
@@ -92,8 +93,12 @@ export const apiKeys = keyService.table(
     /** Raised by every change. */
     revision: integer('revision').notNull().default(1),
     revokedAt: instant('revoked_at'),
+    /** The key that took its place, and the one whose place it took. */
+    rotatedTo: uuid('rotated_to').references((): AnyPgColumn => apiKeys.id),
+    rotatedFrom: uuid('rotated_from').references((): AnyPgColumn => apiKeys.id),
   },
   (table) => [
+    uniqueIndex('api_keys_rotated_once').on(table.rotatedFrom).where(sql`${table.rotatedFrom} is not null`),
     index('api_keys_newest_first').on(
       table.organizationId,
       table.createdAt.desc().nullsFirst(),

@@ -20,7 +20,19 @@ afterAll(() => service.stop());
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 const FIELDS = [
-  ...['clerkOrgId', 'provider', 'apiKey', 'name', 'environment', 'expiresAt', 'scopes', 'metadata', 'limit', 'enabled'],
+  ...[
+    'clerkOrgId',
+    'provider',
+    'apiKey',
+    'name',
+    'environment',
+    'expiresAt',
+    'scopes',
+    'metadata',
+    'limit',
+    'enabled',
+    'gracePeriodSeconds',
+  ],
   ...['permissions', 'revealProviders'],
   ...['check', 'version', 'outcome', 'source'],
 ];
@@ -108,6 +120,7 @@ describe('no endpoint ever answers 5xx, and every 4xx is a problem', () => {
       ['POST', '/internal/service-keys'],
       ['DELETE', '/internal/api-keys/{id}'],
       ['PATCH', '/internal/api-keys/{id}'],
+      ['POST', '/internal/api-keys/{id}/rotate'],
       ...['/internal/keys', '/internal/platform-keys'].flatMap((path) => [
         ['POST', path],
         ...['rollback', 'check', 'report'].map((verb) => ['POST', `${path}/openai/${verb}`]),

@@ -33,6 +33,8 @@ describe('POST /internal/api-keys 201', () => {
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       lastUsedAt: null,
       revokedAt: null,
+      rotatedFrom: null,
+      rotatedTo: null,
     });
     expect(hasWrongChecksum('ks', body.key)).toBe(false);
   });

@@ -13,6 +13,7 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'GET /internal/api-keys/{id}': 'api-keys:read',
   'DELETE /internal/api-keys/{id}': 'api-keys:write',
   'PATCH /internal/api-keys/{id}': 'api-keys:write',
+  'POST /internal/api-keys/{id}/rotate': 'api-keys:write',
   'GET /internal/keys': 'provider-keys:read',
   'POST /internal/keys': 'provider-keys:write',
   'DELETE /internal/keys/{provider}': 'provider-keys:write',

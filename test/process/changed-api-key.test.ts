@@ -61,4 +61,35 @@ describe('What one process changes of an API key, the other', () => {
     // Not much later either: neither waits for the database to tell it.
     expect(Date.now()).toBeLessThan(stopsAt + 1_000);
   });
+
+  it('knows when it is rotated: the old one stops at once, or after its grace, and the new one is good', async () => {
+    const [here, there] = replicas;
+    for (const gracePeriodSeconds of [0, 1]) {
+      const { org, id, key } = await knownKey();
+      const body = { clerkOrgId: org, gracePeriodSeconds };
+      const answer = await here.asService('POST', `/internal/api-keys/${id}/rotate`, body);
+      expect(answer.status).toBe(201);
+      expect(await codeOf(there, answer.body.key)).toBe('valid');
+      await expect
+        .poll(() => codeOf(there, key), SOON)
+        .toBe(gracePeriodSeconds === 0 ? 'api_key_revoked' : 'api_key_expired');
+      expect(await codeOf(there, answer.body.key)).toBe('valid');
+    }
+  });
+
+  it('changes too, at the same time, and no change is lost', async () => {
+    const { org, id } = await knownKey();
+    const fields = [{ name: 'a' }, { enabled: false }, { scopes: ['b'] }, { metadata: { c: 1 } }];
+    const answers = await Promise.all(
+      fields.map((field, index) =>
+        (replicas[index % 2] as BuiltService).asService('PATCH', `/internal/api-keys/${id}`, {
+          clerkOrgId: org,
+          ...field,
+        }),
+      ),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const { body } = await replicas[1].asService('GET', `/internal/api-keys/${id}?clerkOrgId=${org}`);
+    expect(body).toMatchObject({ ...Object.assign({}, ...fields), revision: 5 });
+  });
 });

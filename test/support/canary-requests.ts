@@ -29,6 +29,7 @@ const event: Body = (clerkOrgId, secret) => ({
 const BODIES: Record<string, Body> = {
   'POST /internal/api-keys': named,
   'PATCH /internal/api-keys/{id}': (clerkOrgId) => ({ clerkOrgId, name: 'canary', enabled: true }),
+  'POST /internal/api-keys/{id}/rotate': (clerkOrgId) => ({ clerkOrgId, gracePeriodSeconds: 1 }),
   'POST /internal/keys': (clerkOrgId, secret) => ({ clerkOrgId, provider: 'openai', apiKey: secret, check: true }),
   'POST /internal/service-keys': () => ({ name: 'canary', permissions: ['provider-keys:reveal'] }),
   'POST /internal/keys/{provider}/rollback': (clerkOrgId) => ({ clerkOrgId, version: 1 }),

@@ -11,6 +11,12 @@ export const ROUTES = [
     caller: 'service',
     allow: 'GET, HEAD, DELETE, PATCH',
   },
+  {
+    path: '/internal/api-keys/{id}/rotate',
+    example: '/internal/api-keys/01890000-0000-7000-8000-000000000000/rotate',
+    caller: 'service',
+    allow: 'POST',
+  },
   { path: '/internal/keys', example: '/internal/keys', caller: 'service', allow: 'GET, HEAD, POST' },
   { path: '/internal/keys/{provider}', example: '/internal/keys/openai', caller: 'service', allow: 'DELETE' },
   {
