@@ -1,9 +1,7 @@
-import { and, desc, eq, exists, isNull, sql } from 'drizzle-orm';
+import { and, eq, exists, isNull, sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
-import { olderThan } from '../database/older-than.ts';
 import type { Queries } from '../database/queries.ts';
 import { apiKeys, apiKeyUses, organizations, providerKeys } from '../database/schema.ts';
-import type { ListPosition } from '../paging.ts';
 import type { ApiKey, ApiKeySettings, UsedApiKey, ValidatedApiKey } from './api-key.ts';
 
 /** Everything about a key but its hash. */
@@ -25,7 +23,7 @@ export const columns = {
   rotatedFrom: apiKeys.rotatedFrom,
 };
 
-const columnsWithUse = { ...columns, lastUsedAt: apiKeyUses.lastUsedAt };
+export const columnsWithUse = { ...columns, lastUsedAt: apiKeyUses.lastUsedAt };
 
 export type ApiKeyToInsert = Pick<
   ApiKey,
@@ -84,27 +82,6 @@ export async function findApiKey(queries: Queries, clerkOrgId: string, id: strin
     .leftJoin(apiKeyUses, eq(apiKeyUses.id, apiKeys.id))
     .where(and(eq(apiKeys.id, id), ownedBy(queries, clerkOrgId)));
   return row;
-}
-
-export async function listApiKeys(
-  queries: Queries,
-  clerkOrgId: string,
-  { includeRevoked, after, limit }: { includeRevoked: boolean; after: ListPosition | null; limit: number },
-): Promise<UsedApiKey[]> {
-  return queries
-    .select(columnsWithUse)
-    .from(apiKeys)
-    .leftJoin(apiKeyUses, eq(apiKeyUses.id, apiKeys.id))
-    .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))
-    .where(
-      and(
-        eq(organizations.clerkOrgId, clerkOrgId),
-        includeRevoked ? undefined : isNull(apiKeys.revokedAt),
-        after === null ? undefined : olderThan(apiKeys, after),
-      ),
-    )
-    .orderBy(desc(apiKeys.createdAt), desc(apiKeys.id))
-    .limit(limit);
 }
 
 export interface RevokedApiKey {

@@ -2,7 +2,8 @@ import type { Environment } from '../key-format.ts';
 import type { Json } from '../prepared-json.ts';
 
 /** What makes a key of an organisation stop: it was revoked, switched off, or its time is over. */
-export type ApiKeyStatus = 'active' | 'revoked' | 'disabled' | 'expired';
+export const API_KEY_STATUSES = ['active', 'revoked', 'disabled', 'expired'] as const;
+export type ApiKeyStatus = (typeof API_KEY_STATUSES)[number];
 
 /** An API key as it is stored, without its hash. */
 export interface ApiKey {

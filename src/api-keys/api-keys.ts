@@ -9,8 +9,9 @@ import { ensureOrganization } from '../organizations/organizations.ts';
 import { type ListPosition, type ListRange, pageOf } from '../paging.ts';
 import type { Json } from '../prepared-json.ts';
 import type { UsedApiKey } from './api-key.ts';
-import { findApiKey, insertApiKey, listApiKeys, revokeApiKey } from './api-key-store.ts';
+import { findApiKey, insertApiKey, revokeApiKey } from './api-key-store.ts';
 import { issuedEvent, revokedEvent } from './events.ts';
+import { type ApiKeyFilter, listApiKeys } from './list-store.ts';
 import { keyNotFound, requireUuid } from './not-found.ts';
 
 export interface NewApiKey {
@@ -68,11 +69,10 @@ export class ApiKeys {
   async list(
     _caller: Caller,
     clerkOrgId: string,
-    { includeRevoked, ...range }: ListRange & { includeRevoked: boolean },
+    filter: ApiKeyFilter,
+    range: ListRange,
   ): Promise<{ page: UsedApiKey[]; next: ListPosition | null }> {
-    return pageOf(range, (part) =>
-      this.#database.query((queries) => listApiKeys(queries, clerkOrgId, { includeRevoked, ...part })),
-    );
+    return pageOf(range, (part) => this.#database.query((queries) => listApiKeys(queries, clerkOrgId, filter, part)));
   }
 
   /**

@@ -4,6 +4,7 @@ import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/end
 import { invalidRequest } from '../http/request-input.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
 import { cursor, encodeCursor, limit } from '../paging.ts';
+import { API_KEY_STATUSES } from './api-key.ts';
 import type { ApiKeys } from './api-keys.ts';
 import {
   apiKeyDetails,
@@ -15,11 +16,17 @@ import {
   metadata,
   name,
   scopes,
+  status,
   toDetails,
   toItem,
 } from './schemas.ts';
 
 const params = z.object({ id: idOfKey });
+
+/** A parameter that may be repeated is one string or several. */
+const statuses = z
+  .union([status.transform((one) => [one]), z.array(status)], `must be one of ${API_KEY_STATUSES.join(', ')}`)
+  .meta({ description: 'Only keys with this status; repeatable: with any of these.' });
 
 /** The organisation of a DELETE: in the query like everywhere, or in a body, as existing callers send it. */
 function organizationOf(query: string | undefined, body: string | undefined): string {
@@ -41,14 +48,18 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
       tag: 'API keys',
       summary: "List an organisation's API keys",
       description:
-        'Newest first. Without `limit` all of them, up to 1,000. Revoked ones are left out unless asked for.',
+        'Newest first. Without `limit` all of them, up to 1,000. Revoked ones are left out unless asked for, with ' +
+        '`includeRevoked` or by their status. Filters all apply, to every page by itself.',
       authentication: service('api-keys:read'),
       request: {
         query: z.object({
           clerkOrgId,
           limit: limit.optional(),
           cursor: cursor.optional(),
-          includeRevoked: z.enum(['true', 'false']).optional(),
+          includeRevoked: z.enum(['true', 'false']).optional().meta({ description: 'Of no meaning beside `status`.' }),
+          status: statuses.optional(),
+          environment: environment.optional(),
+          name: name.optional().meta({ description: 'What the name starts with.', example: 'CI' }),
         }),
       },
       responses: {
@@ -58,12 +69,12 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
         },
       },
       async handle(caller, { query }) {
-        const { page, next } = await apiKeys.list(caller, query.clerkOrgId, {
-          includeRevoked: query.includeRevoked === 'true',
-          after: query.cursor ?? null,
-          limit: query.limit,
-        });
-        return { status: 200, body: { keys: page.map(toItem), nextCursor: encodeCursor(next) } };
+        const at = new Date();
+        const statuses = query.status ?? (query.includeRevoked === 'true' ? API_KEY_STATUSES : undefined);
+        const filter = { statuses, environment: query.environment, namePrefix: query.name, at };
+        const range = { after: query.cursor ?? null, limit: query.limit };
+        const { page, next } = await apiKeys.list(caller, query.clerkOrgId, filter, range);
+        return { status: 200, body: { keys: page.map((key) => toItem(key, at)), nextCursor: encodeCursor(next) } };
       },
     }),
     endpoint({

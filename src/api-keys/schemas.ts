@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ENVIRONMENTS } from '../key-format.ts';
 import type { Json } from '../prepared-json.ts';
 import type { UsedApiKey } from './api-key.ts';
-import { apiKeyStatus } from './api-key.ts';
+import { API_KEY_STATUSES, apiKeyStatus } from './api-key.ts';
 import { MAX_SCOPES, SCOPE_PATTERN } from './scopes.ts';
 
 const LARGEST_METADATA_BYTES = 4 * 1024;
@@ -38,13 +38,16 @@ export const metadata = z
   )
   .meta({ description: 'Anything of yours, returned by every validation.' });
 
+/** What is final comes first: a key that was revoked is so, whatever else is true of it. */
+export const status = z.enum(API_KEY_STATUSES);
+
 /** A key in a list. Never the key itself, nor its hash. */
 export const apiKeyItem = z.object({
   id: z.uuid(),
   keyPrefix: z.string().meta({ description: 'The start of the key.', example: 'ks_live_4fGh' }),
   last4: z.string().length(4),
   name: z.string().nullable(),
-  status: z.enum(['active', 'revoked', 'disabled', 'expired']),
+  status,
   enabled: z.boolean(),
   environment,
   scopes: z.array(z.string()).nullable(),
@@ -58,13 +61,14 @@ export const apiKeyItem = z.object({
 });
 type ApiKeyItem = z.input<typeof apiKeyItem>;
 
-export function toItem(key: UsedApiKey): ApiKeyItem {
+/** @param at the instant that its status is judged at */
+export function toItem(key: UsedApiKey, at = new Date()): ApiKeyItem {
   return {
     id: key.id,
     keyPrefix: key.keyPrefix,
     last4: key.last4,
     name: key.name,
-    status: apiKeyStatus(key, Date.now()),
+    status: apiKeyStatus(key, at.getTime()),
     enabled: key.enabled,
     environment: key.environment,
     scopes: key.scopes,

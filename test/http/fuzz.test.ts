@@ -36,7 +36,7 @@ const FIELDS = [
   ...['permissions', 'revealProviders'],
   ...['check', 'version', 'outcome', 'source'],
 ];
-const QUERY_NAMES = ['clerkOrgId', 'limit', 'cursor', 'includeRevoked', 'scope'];
+const QUERY_NAMES = ['clerkOrgId', 'limit', 'cursor', 'includeRevoked', 'scope', 'status', 'environment', 'name'];
 
 const text = fc.string({ unit: 'binary', maxLength: 300 });
 /** What a field holds when it is nearly right. */

@@ -131,6 +131,24 @@ describe('GET /validate 401', () => {
       expect(answer.headers.get('www-authenticate')).toBe(INVALID_TOKEN);
     });
 
+    it('comes at that instant for keys that nobody has asked for before', async () => {
+      const org = newOrganization();
+      const expiresAt = Date.now() + 1_500;
+      const settings = { expiresAt: new Date(expiresAt).toISOString() };
+      const keys = await Promise.all(Array.from({ length: 60 }, () => service.issueKey(org, settings)));
+      await new Promise((resolve) => setTimeout(resolve, expiresAt - Date.now() - 60));
+      const seen = new Set<number>();
+      for (const { key } of keys) {
+        const asked = Date.now();
+        const { status } = await service.asHolder(key, '/validate');
+        if (Date.now() < expiresAt) expect(status).toBe(200);
+        if (asked >= expiresAt) expect(status).toBe(401);
+        seen.add(status);
+        if (seen.size < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      expect(seen).toEqual(new Set([200, 401]));
+    });
+
     it('comes by itself when a key that was good runs out', async () => {
       const expiresAt = new Date(Date.now() + 1_500).toISOString();
       const { key } = await service.issueKey(newOrganization(), { expiresAt });
