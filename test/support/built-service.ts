@@ -83,10 +83,20 @@ async function portOf(output: () => string): Promise<number | undefined> {
   return undefined;
 }
 
+/** Another process may have taken the port that was free a moment before. */
+const PORT_ATTEMPTS = 5;
+
 /** The same, with its metrics. */
 export async function startBuiltReplica(
   environment: NodeJS.ProcessEnv,
 ): Promise<BuiltService & { metricsPort: number }> {
-  const metricsPort = await freePort();
-  return { ...(await startBuiltService({ ...environment, METRICS_PORT: String(metricsPort) })), metricsPort };
+  for (let attempt = 1; ; attempt += 1) {
+    const metricsPort = await freePort();
+    const spawned = spawnBuiltService({ ...environment, METRICS_PORT: String(metricsPort) });
+    try {
+      return { ...(await whenReady(spawned)), metricsPort };
+    } catch (error) {
+      if (attempt === PORT_ATTEMPTS || !spawned.output().includes('EADDRINUSE')) throw error;
+    }
+  }
 }

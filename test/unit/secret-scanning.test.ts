@@ -143,13 +143,16 @@ describe('The verifier', () => {
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'verifier-'));
     writeFileSync(join(directory, 'verifier.mjs'), block('js'));
-    const port = await freePort();
-    url = `http://127.0.0.1:${port}/`;
-    verifier = spawn(process.execPath, [join(directory, 'verifier.mjs')], {
-      env: { ...process.env, PORT: String(port) },
-      stdio: 'inherit',
-    });
-    while ((await ask('[]').catch(() => 0)) !== 403) await sleep(20);
+    // Another process may take the port that was free a moment before; then the verifier ends.
+    do {
+      const port = await freePort();
+      url = `http://127.0.0.1:${port}/`;
+      verifier = spawn(process.execPath, [join(directory, 'verifier.mjs')], {
+        env: { ...process.env, PORT: String(port) },
+        stdio: ['ignore', 'inherit', 'ignore'],
+      });
+      while (verifier.exitCode === null && (await ask('[]').catch(() => 0)) !== 403) await sleep(20);
+    } while (verifier.exitCode !== null);
   });
   afterAll(async () => {
     verifier.kill();
