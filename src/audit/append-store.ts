@@ -101,30 +101,11 @@ const insertFrom = (events: SQL) => sql`
     insert into ${auditEvents} (id, chain, sequence, occurred_at, actor_kind, actor, action, target_type, target_id,
       provider, request_id, address, details, data_key_id, mac)
     select id, chain, sequence, "occurredAt", "actorKind", actor, action, "targetType", "targetId",
-      provider, "requestId", address, details, "dataKeyId", mac
+      provider, "requestId", address, details, "dataKeyId", decode(mac, 'hex')
     from json_to_recordset(${events}::json) as event(id uuid, chain uuid, sequence bigint, "occurredAt" timestamptz,
       "actorKind" text, actor text, action text, "targetType" text, "targetId" text,
-      provider text, "requestId" text, address text, details jsonb, "dataKeyId" uuid, mac bytea)`;
+      provider text, "requestId" text, address text, details jsonb, "dataKeyId" uuid, mac text)`;
 
-const eventsText = (events: readonly ChainedEvent[]) => JSON.stringify(events.map(rowOf));
+const eventsText = (events: readonly ChainedEvent[]) => JSON.stringify(events);
 const headsText = (heads: readonly Head[]) =>
-  JSON.stringify(heads.map((each) => ({ ...each, mac: byteaText(each.mac) })));
-const byteaText = (bytes: Buffer) => `\\x${bytes.toString('hex')}`;
-
-const rowOf = (event: ChainedEvent) => ({
-  id: event.id,
-  chain: event.chain,
-  sequence: event.sequence,
-  occurredAt: event.occurredAt,
-  actorKind: event.actorKind,
-  actor: event.actor,
-  action: event.action,
-  targetType: event.targetType,
-  targetId: event.targetId,
-  provider: event.provider,
-  requestId: event.requestId,
-  address: event.address,
-  details: event.details,
-  dataKeyId: event.dataKeyId,
-  mac: byteaText(event.mac),
-});
+  JSON.stringify(heads.map((each) => ({ ...each, mac: `\\x${each.mac.toString('hex')}` })));

@@ -2,8 +2,6 @@ import type { DataKey } from '../encryption/sealed-secret.ts';
 import type { ChainedEvent, Head, UnchainedEvent } from './event.ts';
 import { macOf, textOf } from './event-mac.ts';
 
-const NO_MAC = Buffer.alloc(0);
-
 export interface Linked {
   events: ChainedEvent[];
   /** Of every chain that has grown. */
@@ -25,8 +23,9 @@ export function link(key: DataKey, heads: readonly Head[], events: readonly Unch
     }
     const sequence = before.sequence + 1;
     const placed = placedAt(sequence, event, key.id);
-    placed.mac = macOf(key.key, textOf(placed), before.mac);
-    const head = { chain: event.chain, sequence, mac: placed.mac };
+    const mac = macOf(key.key, textOf(placed), before.mac);
+    placed.mac = mac.toString('hex');
+    const head = { chain: event.chain, sequence, mac };
     linked.events.push(placed);
     current.set(event.chain, head);
     moved.set(event.chain, head);
@@ -51,6 +50,6 @@ function placedAt(sequence: number, event: UnchainedEvent, dataKeyId: string): C
     address: event.address,
     details: event.details,
     dataKeyId,
-    mac: NO_MAC,
+    mac: '',
   };
 }

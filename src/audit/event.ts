@@ -66,7 +66,8 @@ export interface UnchainedEvent {
 export interface ChainedEvent extends UnchainedEvent {
   sequence: number;
   dataKeyId: string;
-  mac: Buffer;
+  /** Hexadecimal. */
+  mac: string;
 }
 
 /** The newest event of a chain; sequence 0 and an empty MAC before the first. */
