@@ -63,18 +63,12 @@ function inputOfNoParameters(query: z.ZodObject | undefined): RawInput | undefin
 }
 
 function parse(schemas: RequestSchemas, request: Request, body: unknown): RawInput {
-  const parts = {
-    params: request.params,
-    query: known(schemas.query, (name) => (Object.hasOwn(request.query, name) ? request.query[name] : undefined)),
-    headers: known(schemas.headers, (name) => request.headers[name.toLowerCase()]),
-    body,
-  };
   const problems: InvalidField[] = [];
   const input: RawInput = {};
   for (const part of ['params', 'query', 'headers', 'body'] as const) {
     const schema = schemas[part];
     if (schema === undefined) continue;
-    const value = parts[part];
+    const value = part === 'body' ? body : SENT[part](request, schemas);
     const unsafe = findUnsafeText(value);
     const parsed = unsafe === null ? parseWith(schema, value) : undefined;
     if (unsafe !== null) problems.push(unsafe);
@@ -91,6 +85,15 @@ function parseWith(schema: z.ZodType, value: unknown) {
   const parsed = schema.safeParse(value);
   return parsed.success ? parsed : schema.safeParse(value, { error: validationMessage });
 }
+
+/** The parts of a request that need no reading, without what their schemas do not know. */
+const SENT = {
+  params: ({ params }: Request) => params,
+  query: ({ query }: Request, schemas: RequestSchemas) =>
+    known(schemas.query, (name) => (Object.hasOwn(query, name) ? query[name] : undefined)),
+  headers: ({ headers }: Request, schemas: RequestSchemas) =>
+    known(schemas.headers, (name) => headers[name.toLowerCase()]),
+};
 
 /** Unknown parameters and headers are ignored, whatever is in them. */
 function known(schema: z.ZodObject | undefined, read: (name: string) => unknown): Record<string, unknown> {
