@@ -57,10 +57,10 @@ export class LeakReports {
     const candidates = candidatesIn(report.strings);
     this.#tellOfRootKeys(caller, candidates);
     const hashes = candidates.map(hashKey);
+    const found = foundIn(report, candidates);
     const revoked = await audit.change(caller, async (queries) => {
       const apiKeys = await revokeApiKeys(queries, hashes);
       const serviceKeys = await revokeServiceKeys(queries, hashes);
-      const found = { ...foundIn(report, candidates), reason: 'leaked' };
       const result: Change[] = [
         ...apiKeys.map(({ keyHash }) => ({ kind: 'api-key-revoked', keyHash: keyHashOf(keyHash) }) as const),
         ...serviceKeys.map(({ keyHash }) => ({ kind: 'service-key-revoked', keyHash: keyHashOf(keyHash) }) as const),
@@ -70,10 +70,10 @@ export class LeakReports {
           organizationId: null,
           action: 'leak_report.taken',
           target: { type: 'leak-report', id: null },
-          details: { ...foundIn(report, candidates), strings: report.strings.length, revoked: result.length },
+          details: { ...found, strings: report.strings.length, revoked: result.length },
         },
-        ...apiKeys.map((key) => revocationOf('api-key', key, found)),
-        ...serviceKeys.map((key) => revocationOf('service-key', key, found)),
+        ...apiKeys.map((key) => revocationOf('api-key', key, { ...found, reason: 'leaked' })),
+        ...serviceKeys.map((key) => revocationOf('service-key', key, { ...found, reason: 'leaked' })),
       ];
       return { result, events };
     });
@@ -82,7 +82,7 @@ export class LeakReports {
 
   #tellOfRootKeys({ requestId }: Caller, candidates: readonly string[]): void {
     const { isRootKey, onRootKeyLeaked } = this.#dependencies;
-    if (candidates.filter(isRootKey).length > 0) onRootKeyLeaked(requestId);
+    if (candidates.some(isRootKey)) onRootKeyLeaked(requestId);
   }
 }
 
