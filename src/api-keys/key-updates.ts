@@ -36,7 +36,8 @@ export class KeyUpdates {
    * settings; the others do as soon as after a revocation.
    *
    * @throws ServiceError `api_key_not_found`, `organization_deleted`, `api_key_ended` for a key that was revoked,
-   * `precondition_failed`, `api_key_rotated` where one that was rotated would stop later, or `service_key_forbidden` where a list of scopes would become null and the caller is not root
+   * `precondition_failed`, `api_key_rotated` where one that was rotated would stop later, or `service_key_forbidden` where a
+   * list of scopes would become null and the caller is not root
    */
   async update(
     caller: ServiceCaller,

@@ -29,7 +29,8 @@ const LOOKED_AT_AGAIN_AFTER_MS = 24 * 60 * 60_000;
 
 /**
  * Finishes what was begun when organisations ended: revokes what one transaction could not, goes on with destructions that
- * are under way, and destroys the secrets of those whose time is over, if Clerk still does not know them. On every replica, each organisation on one of them.
+ * are under way, and destroys the secrets of those whose time is over, if Clerk still does not know them. On every replica,
+ * each organisation on one of them.
  */
 export class EndingSweep {
   readonly #dependencies: Dependencies;

@@ -1,5 +1,6 @@
 /**
- * Why a provider could not say whether a key is good: no answer in time; its name not resolved; an address that no check may connect to; no connection, or a broken one; an answer that says neither.
+ * Why a provider could not say whether a key is good: no answer in time; its name not resolved; an address that no check
+ * may connect to; no connection, or a broken one; an answer that says neither.
  */
 export type UnansweredReason = 'time_limit' | 'not_resolved' | 'address_refused' | 'connection' | 'unexpected_answer';
 
