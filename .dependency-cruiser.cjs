@@ -30,7 +30,7 @@ module.exports = {
       comment: 'Only the endpoints and the authentication of a room speak to http.',
       severity: 'error',
       from: {
-        path: '^src/(api-keys|provider-keys|providers|audit|organizations|service-keys|data-keys|health|usage|cache|clerk|database)/',
+        path: '^src/(api-keys|validation|provider-keys|providers|audit|organizations|service-keys|data-keys|health|usage|cache|clerk|database)/',
         pathNot: '(endpoints?|-authentication)\\.ts$',
       },
       to: { path: '^(src/http/|node_modules/.*express)' },
@@ -53,7 +53,9 @@ module.exports = {
       comment: 'The database, the caches and the usage buffer are talked to; they do not talk back.',
       severity: 'error',
       from: { path: '^src/(database|cache|usage)/' },
-      to: { path: '^src/(api-keys|provider-keys|providers|audit|service-keys|health|data-keys|organizations|clerk)/' },
+      to: {
+        path: '^src/(api-keys|validation|provider-keys|providers|audit|service-keys|health|data-keys|organizations|clerk)/',
+      },
     },
     {
       name: 'kms-keeps-master-keys-and-knows-nothing-else',
@@ -85,13 +87,15 @@ module.exports = {
     {
       name: 'one-place-joins',
       comment:
-        'compose.ts (with compose-audit.ts and compose-organizations.ts, parts of it) is used by start.ts, that by start-workers.ts, both by main.ts.',
+        'compose.ts (with compose-api-keys.ts, compose-audit.ts and compose-organizations.ts, parts of it) is used by start.ts, that by start-workers.ts, both by main.ts.',
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(main|start|start-workers|compose|compose-audit|compose-organizations)\\.ts$',
+        pathNot: '^src/(main|start|start-workers|compose|compose-api-keys|compose-audit|compose-organizations)\\.ts$',
       },
-      to: { path: '^src/(main|start|start-workers|compose|compose-audit|compose-organizations)\\.ts$' },
+      to: {
+        path: '^src/(main|start|start-workers|compose|compose-api-keys|compose-audit|compose-organizations)\\.ts$',
+      },
     },
     {
       name: 'the-service-needs-no-workshop',

@@ -1,17 +1,10 @@
 import type { Server } from 'node:http';
-import { ApiKeys } from './api-keys/api-keys.ts';
-import { apiKeyChangeEndpoints } from './api-keys/change-endpoints.ts';
-import { clientAuthentication } from './api-keys/client-authentication.ts';
-import { apiKeyEndpoints } from './api-keys/endpoints.ts';
-import { KeyRotations } from './api-keys/key-rotations.ts';
-import { KeyUpdates } from './api-keys/key-updates.ts';
 import { revokeLeakedApiKeys } from './api-keys/leaked-store.ts';
-import { KeyValidation } from './api-keys/validation.ts';
-import { validationEndpoint } from './api-keys/validation-endpoint.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { auditEndpoints } from './audit/endpoints.ts';
 import { connectClerk } from './clerk/clerk.ts';
 import { webhookEndpoints } from './clerk/endpoints.ts';
+import { composeApiKeys } from './compose-api-keys.ts';
 import { type ComposedAudit, composeAudit } from './compose-audit.ts';
 import { composeOrganizations } from './compose-organizations.ts';
 import type { Config, Secrets } from './config.ts';
@@ -168,19 +161,26 @@ export function compose({
 
   const cacheMaxBytes = (what: keyof typeof CACHE_SHARES) =>
     Math.floor(config.cache.maxBytes * IN_USE_SHARE * CACHE_SHARES[what]);
-  const validation = new KeyValidation({
+  const services = new KnownServices({
     database,
     changes,
-    membership: clerk.membership,
-    membershipLimitMs: config.clerk.timeoutMs + 1_000,
+    lastUsed: serviceKeyUses,
+    cacheMaxBytes: cacheMaxBytes('serviceKeys'),
+    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.serviceKeys),
+  });
+  const isRootKey = rootKeyTest(secrets.serviceKeys);
+  const service = serviceAuthentication(isRootKey, services);
+  const apiKeys = composeApiKeys({
+    config,
+    database,
+    audit: audit.audit,
+    changes,
+    clerk,
     lastUsed: apiKeyUses,
-    prefix: config.apiKeyPrefix,
+    service,
     cacheMaxBytes: cacheMaxBytes('apiKeys'),
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.apiKeys),
   });
-  const apiKeys = new ApiKeys(database, audit.audit, changes, config.apiKeyPrefix);
-  const updates = new KeyUpdates(audit.audit, changes);
-  const rotations = new KeyRotations(audit.audit, changes, config.apiKeyPrefix);
   const opener = new KeyOpener(dataKeys, (facts) => {
     metrics.unreadableSecrets.inc();
     logger.error(facts, 'a stored provider key does not open');
@@ -197,13 +197,6 @@ export function compose({
     lastUsed: providerKeyUses,
   });
   const serviceKeys = new ServiceKeys(database, audit.audit, changes, config.apiKeyPrefix);
-  const services = new KnownServices({
-    database,
-    changes,
-    lastUsed: serviceKeyUses,
-    cacheMaxBytes: cacheMaxBytes('serviceKeys'),
-    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.serviceKeys),
-  });
   const checker =
     givenChecker ??
     providerChecker({
@@ -217,7 +210,7 @@ export function compose({
   const versions = new KeyVersions({ database, audit: audit.audit, changes, dataKeys, opener, checker });
   const states = new KeyStates({ database, audit: audit.audit, reveals, checker });
 
-  metrics.caches.watch('api-keys', () => validation.cache.statistics);
+  metrics.caches.watch('api-keys', () => apiKeys.cache.statistics);
   metrics.caches.watch('provider-keys', () => providerKeys.cache.statistics);
   metrics.caches.watch('service-keys', () => services.cache.statistics);
 
@@ -234,7 +227,6 @@ export function compose({
       else logger.error({ checks, error: describeError(error) }, 'not ready');
     },
   });
-  const isRootKey = rootKeyTest(secrets.serviceKeys);
   const leakReports = new LeakReports({
     audit: audit.audit,
     changes,
@@ -244,17 +236,13 @@ export function compose({
     onRootKeyLeaked: (requestId) =>
       logger.error({ requestId }, 'the root key was reported as found in public: rotate KEY_SERVICE_API_KEY now'),
   });
-  const service = serviceAuthentication(isRootKey, services);
-  const client = clientAuthentication(validation);
   const report = requestReporter(new RequestLog(logger, config.logSampleValidations), metrics, monitor);
 
   const app = createApp({
     endpoints: [
       ...healthEndpoints(health),
-      validationEndpoint(validation, client),
-      ...apiKeyEndpoints(apiKeys, service),
-      ...apiKeyChangeEndpoints({ updates, rotations }, service),
-      ...providerKeyEndpoints(providerKeys, versions, service, client),
+      ...apiKeys.endpoints,
+      ...providerKeyEndpoints(providerKeys, versions, service, apiKeys.client),
       ...versionEndpoints(versions, service),
       ...stateEndpoints(states, service),
       ...sourceEndpoints(new KeySources({ database, audit: audit.audit, changes }), service),

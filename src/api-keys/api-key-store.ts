@@ -1,8 +1,7 @@
 import { and, eq, exists, isNull, sql } from 'drizzle-orm';
-import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
-import { apiKeys, apiKeyUses, organizations, providerKeys } from '../database/schema.ts';
-import type { ApiKey, ApiKeySettings, UsedApiKey, ValidatedApiKey } from './api-key.ts';
+import { apiKeys, apiKeyUses, organizations } from '../database/schema.ts';
+import type { ApiKey, ApiKeySettings, UsedApiKey } from './api-key.ts';
 
 /** Everything about a key but its hash. */
 export const columns = {
@@ -37,42 +36,6 @@ export async function insertApiKey(queries: Queries, key: ApiKeyToInsert): Promi
   const [row] = await queries.insert(apiKeys).values(key).returning(columns);
   if (row === undefined) throw new Error('INSERT … RETURNING returned nothing');
   return row;
-}
-
-/** A key as it was found by its hash. */
-export interface FoundApiKey extends ValidatedApiKey {
-  keyHash: Buffer;
-}
-
-/** Finds keys by their hashes: the one statement that runs for customers' own requests. */
-export function prepareFindForValidation(database: Database): (keyHashes: Buffer[]) => Promise<FoundApiKey[]> {
-  const find = database.prepare('api_keys_for_validation', (queries) =>
-    queries
-      .select({
-        keyHash: apiKeys.keyHash,
-        organizationId: organizations.id,
-        clerkOrgId: organizations.clerkOrgId,
-        configuredProviders: sql<string[]>`array(
-          select ${providerKeys.provider} from ${providerKeys}
-          where ${providerKeys.organizationId} = ${organizations.id} and ${providerKeys.deletedAt} is null
-          order by ${providerKeys.provider} collate "C")`,
-        id: apiKeys.id,
-        name: apiKeys.name,
-        environment: apiKeys.environment,
-        enabled: apiKeys.enabled,
-        scopes: apiKeys.scopes,
-        metadata: apiKeys.metadata,
-        expiresAt: apiKeys.expiresAt,
-        // The end of an organisation revokes its keys, however many they are and whatever their rows say yet.
-        revokedAt: sql<Date | null>`coalesce(${apiKeys.revokedAt}, ${organizations.endedAt})`.mapWith(
-          apiKeys.revokedAt,
-        ),
-      })
-      .from(apiKeys)
-      .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))
-      .where(sql`${apiKeys.keyHash} = any(${sql.placeholder('keyHashes')}::bytea[])`),
-  );
-  return (keyHashes) => find({ keyHashes });
 }
 
 export async function findApiKey(queries: Queries, clerkOrgId: string, id: string): Promise<UsedApiKey | undefined> {

@@ -1,6 +1,6 @@
+import type { ValidatedApiKey } from '../api-keys/api-key.ts';
 import type { Membership } from '../organizations/membership.ts';
 import { PreparedJson } from '../prepared-json.ts';
-import type { ValidatedApiKey } from './api-key.ts';
 
 /** What the holder of a valid key is told. */
 export interface ValidationAnswer {

@@ -1,7 +1,7 @@
+import { requireScopes } from '../api-keys/scopes.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import { bearerToken, type Credentials } from '../http/credentials.ts';
 import type { ClientAuthentication } from '../http/endpoint.ts';
-import { requireScopes } from './scopes.ts';
 import type { KeyHolder, KeyValidation, Validation } from './validation.ts';
 
 type Refusal = Extract<Validation, { valid: false }>['refusal'];

@@ -1,3 +1,4 @@
+import { type Refusal, refusalOf } from '../api-keys/api-key.ts';
 import { KeyLookUps } from '../cache/key-look-ups.ts';
 import type { LeasedCache } from '../cache/leased-cache.ts';
 import type { ApiKeyCaller, Origin } from '../caller.ts';
@@ -8,9 +9,8 @@ import { hashKeyText, hasWrongChecksum } from '../key-format.ts';
 import type { Membership, MembershipLookup } from '../organizations/membership.ts';
 import { within } from '../time-limit.ts';
 import type { LastUsed } from '../usage/last-used.ts';
-import { type Refusal, refusalOf } from './api-key.ts';
-import { prepareFindForValidation } from './api-key-store.ts';
 import { KnownKey } from './known-key.ts';
+import { prepareFindForValidation } from './known-key-store.ts';
 
 /** The outcome of a validation is data: why a key is refused is as ordinary an answer as that it is good. */
 export type Validation =

@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { environment, json, scope } from '../api-keys/schemas.ts';
+import { requireScopes } from '../api-keys/scopes.ts';
 import { type ClientAuthentication, type Endpoint, endpoint } from '../http/endpoint.ts';
 import type { Membership } from '../organizations/membership.ts';
-import { environment, json, scope } from './schemas.ts';
-import { requireScopes } from './scopes.ts';
 import type { KeyHolder, KeyValidation } from './validation.ts';
 
 /** A parameter that may be repeated is one string or several. */

@@ -1,0 +1,72 @@
+import { ApiKeys } from './api-keys/api-keys.ts';
+import { apiKeyChangeEndpoints } from './api-keys/change-endpoints.ts';
+import { apiKeyEndpoints } from './api-keys/endpoints.ts';
+import { KeyRotations } from './api-keys/key-rotations.ts';
+import { KeyUpdates } from './api-keys/key-updates.ts';
+import type { Audit } from './audit/audit.ts';
+import type { LeasedCache } from './cache/leased-cache.ts';
+import type { Clerk } from './clerk/clerk.ts';
+import type { Config } from './config.ts';
+import type { Changes } from './database/change-feed/change-feed.ts';
+import type { Database } from './database/database.ts';
+import type { ClientAuthentication, Endpoint, ServiceAuthentication } from './http/endpoint.ts';
+import type { LastUsed } from './usage/last-used.ts';
+import { clientAuthentication } from './validation/client-authentication.ts';
+import { validationEndpoint } from './validation/endpoints.ts';
+import type { KnownKey } from './validation/known-key.ts';
+import { type KeyHolder, KeyValidation } from './validation/validation.ts';
+
+export interface ComposedApiKeys {
+  /** How the holder of an API key is known. */
+  client: ClientAuthentication<KeyHolder>;
+  /** Customers' own requests first. */
+  endpoints: Endpoint[];
+  cache: LeasedCache<KnownKey>;
+}
+
+/** API keys, from their issue to their end, and the validation that every request of their holders passes. */
+export function composeApiKeys({
+  config,
+  database,
+  audit,
+  changes,
+  clerk,
+  lastUsed,
+  service,
+  cacheMaxBytes,
+  lookUpsAtOnce,
+}: {
+  config: Config;
+  database: Database;
+  audit: Audit;
+  changes: Changes;
+  clerk: Clerk;
+  lastUsed: LastUsed;
+  service: ServiceAuthentication;
+  cacheMaxBytes: number;
+  lookUpsAtOnce: number;
+}): ComposedApiKeys {
+  const validation = new KeyValidation({
+    database,
+    changes,
+    membership: clerk.membership,
+    membershipLimitMs: config.clerk.timeoutMs + 1_000,
+    lastUsed,
+    prefix: config.apiKeyPrefix,
+    cacheMaxBytes,
+    lookUpsAtOnce,
+  });
+  const client = clientAuthentication(validation);
+  const apiKeys = new ApiKeys(database, audit, changes, config.apiKeyPrefix);
+  const updates = new KeyUpdates(audit, changes);
+  const rotations = new KeyRotations(audit, changes, config.apiKeyPrefix);
+  return {
+    client,
+    endpoints: [
+      validationEndpoint(validation, client),
+      ...apiKeyEndpoints(apiKeys, service),
+      ...apiKeyChangeEndpoints({ updates, rotations }, service),
+    ],
+    cache: validation.cache,
+  };
+}
