@@ -2,7 +2,9 @@ import { ApiKeys } from './api-keys/api-keys.ts';
 import { apiKeyChangeEndpoints } from './api-keys/change-endpoints.ts';
 import { apiKeyEndpoints } from './api-keys/endpoints.ts';
 import { KeyRotations } from './api-keys/key-rotations.ts';
+import { KeyTrouble } from './api-keys/key-trouble.ts';
 import { KeyUpdates } from './api-keys/key-updates.ts';
+import { keyTroubleEndpoints } from './api-keys/trouble-endpoints.ts';
 import type { Audit } from './audit/audit.ts';
 import type { LeasedCache } from './cache/leased-cache.ts';
 import type { Clerk } from './clerk/clerk.ts';
@@ -60,12 +62,14 @@ export function composeApiKeys({
   const apiKeys = new ApiKeys(database, audit, changes, config.apiKeyPrefix);
   const updates = new KeyUpdates(audit, changes);
   const rotations = new KeyRotations(audit, changes, config.apiKeyPrefix);
+  const trouble = new KeyTrouble({ database, audit, changes, prefix: config.apiKeyPrefix });
   return {
     client,
     endpoints: [
       validationEndpoint(validation, client),
       ...apiKeyEndpoints(apiKeys, service),
       ...apiKeyChangeEndpoints({ updates, rotations }, service),
+      ...keyTroubleEndpoints(trouble, service),
     ],
     cache: validation.cache,
   };

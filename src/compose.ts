@@ -240,8 +240,9 @@ export function compose({
 
   const app = createApp({
     endpoints: [
-      ...healthEndpoints(health),
+      // First, for a validation is asked for a thousand times as often as all others.
       ...apiKeys.endpoints,
+      ...healthEndpoints(health),
       ...providerKeyEndpoints(providerKeys, versions, service, apiKeys.client),
       ...versionEndpoints(versions, service),
       ...stateEndpoints(states, service),

@@ -47,6 +47,24 @@ export async function findApiKey(queries: Queries, clerkOrgId: string, id: strin
   return row;
 }
 
+/** A key with the organisation that it belongs to. */
+export interface OwnedApiKey extends UsedApiKey {
+  clerkOrgId: string;
+}
+
+export async function findApiKeyByHash(queries: Queries, keyHash: Buffer): Promise<OwnedApiKey | undefined> {
+  const [row] = await queries
+    .select({ ...columnsWithUse, clerkOrgId: organizations.clerkOrgId, endedAt: organizations.endedAt })
+    .from(apiKeys)
+    .leftJoin(apiKeyUses, eq(apiKeyUses.id, apiKeys.id))
+    .innerJoin(organizations, eq(organizations.id, apiKeys.organizationId))
+    .where(eq(apiKeys.keyHash, keyHash));
+  if (row === undefined) return undefined;
+  const { endedAt, ...key } = row;
+  // As for a validation: the end of an organisation revokes its keys.
+  return { ...key, revokedAt: key.revokedAt ?? endedAt };
+}
+
 export interface RevokedApiKey {
   organizationId: string;
   keyHash: Buffer;

@@ -2,12 +2,13 @@ import { and, asc, count, eq, inArray, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
 import { apiKeys } from '../database/schema.ts';
 
-/** Revokes an organisation's API keys for good, so many at most. @returns how many they were */
+/** Revokes an organisation's API keys for good, as of now unless an instant is given, so many at most. @returns how many they were */
 export async function revokeApiKeys(
   queries: Queries,
   organizationId: string,
-  { at, most }: { at: Date; most: number },
+  { at, most }: { at?: Date; most: number },
 ): Promise<number> {
+  const now = sql`clock_timestamp()`;
   const some = queries
     .select({ id: apiKeys.id })
     .from(apiKeys)
@@ -17,7 +18,7 @@ export async function revokeApiKeys(
     .for('no key update');
   const { rowCount } = await queries
     .update(apiKeys)
-    .set({ revokedAt: at, updatedAt: at, revision: sql`${apiKeys.revision} + 1` })
+    .set({ revokedAt: at ?? now, updatedAt: at ?? now, revision: sql`${apiKeys.revision} + 1` })
     .where(and(inArray(apiKeys.id, some), isNull(apiKeys.revokedAt)));
   return rowCount ?? 0;
 }

@@ -20,6 +20,7 @@ export const AUDIT_ACTIONS = [
   'provider_key.revealed',
   'provider_key.reveal_failed',
   'leak_report.taken',
+  'organization.api_keys_revoked',
   'organization.ended',
   'organization.destruction_begun',
   'organization.destroyed',

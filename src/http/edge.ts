@@ -63,18 +63,43 @@ function call(endpoint: Endpoint) {
 export function routerOf(endpoints: readonly Endpoint[], { checkResponses }: { checkResponses: boolean }): Router {
   // A proxy's rule on /internal must not be got around with /INTERNAL.
   const router = Router({ caseSensitive: true });
-  const refusals = new Map([...methodsByPath(endpoints)].map(([path, methods]) => [path, refuseMethod(path, methods)]));
-  for (const endpoint of endpoints) {
-    const refusal = refusals.get(endpoint.path);
+  for (const [path, ofPath] of inOrder(byPath(endpoints))) {
+    const refusal = refuseMethod(path, ofPath.flatMap(methodsOf));
     // Express answers HEAD through the GET handler unless something comes first.
-    if (endpoint.revealsSecret && refusal !== undefined) router.head(endpoint.path, refusal);
-    const readInput = inputReader(endpoint.request);
-    router[endpoint.method](endpoint.path, (request, response, next) => {
-      serve(endpoint, readInput, checkResponses, request, response).catch(next);
-    });
+    if (ofPath.some(({ revealsSecret }) => revealsSecret)) router.head(path, refusal);
+    for (const endpoint of ofPath) {
+      const readInput = inputReader(endpoint.request);
+      router[endpoint.method](path, (request, response, next) => {
+        serve(endpoint, readInput, checkResponses, request, response).catch(next);
+      });
+    }
+    // Before a later path that has a parameter where this one has a word: `identify` is nobody's id, whatever the method.
+    router.all(path, refusal);
   }
-  for (const [path, refusal] of refusals) router.all(path, refusal);
   return router;
+}
+
+/**
+ * As they were handed in, but for a path that would never be reached after another one that has a parameter where it has a
+ * word: it comes right before that one.
+ */
+function inOrder(groups: Map<string, Endpoint[]>): [path: string, ofPath: Endpoint[]][] {
+  const ordered: [string, Endpoint[]][] = [];
+  for (const group of groups) {
+    const place = ordered.findIndex(([earlier]) => takesFor(earlier, group[0]));
+    ordered.splice(place === -1 ? ordered.length : place, 0, group);
+  }
+  return ordered;
+}
+
+/** Whether a path takes another for one of its own. */
+function takesFor(path: string, other: string): boolean {
+  const words = other.split('/');
+  const segments = path.split('/');
+  return (
+    segments.length === words.length &&
+    segments.every((segment, index) => segment.startsWith(':') || segment === words[index])
+  );
 }
 
 /** Answers 405 and names the methods that the path does answer. */
@@ -85,11 +110,13 @@ export function refuseMethod(path: string, methods: readonly string[]): RequestH
   };
 }
 
-function methodsByPath(endpoints: readonly Endpoint[]): Map<string, string[]> {
-  const methods = new Map<string, string[]>();
-  for (const { path, method, revealsSecret } of endpoints) {
-    const answered = method === 'get' && !revealsSecret ? ['GET', 'HEAD'] : [method.toUpperCase()];
-    methods.set(path, [...(methods.get(path) ?? []), ...answered]);
-  }
-  return methods;
+/** In the order in which the paths are first named. */
+function byPath(endpoints: readonly Endpoint[]): Map<string, Endpoint[]> {
+  const groups = new Map<string, Endpoint[]>();
+  for (const endpoint of endpoints) groups.set(endpoint.path, [...(groups.get(endpoint.path) ?? []), endpoint]);
+  return groups;
+}
+
+function methodsOf({ method, revealsSecret }: Endpoint): string[] {
+  return method === 'get' && !revealsSecret ? ['GET', 'HEAD'] : [method.toUpperCase()];
 }

@@ -1,6 +1,7 @@
 import { uuidv7 } from 'uuidv7';
 import { organizationDeleted } from '../database/database-error.ts';
 import type { Queries } from '../database/queries.ts';
+import { lockOrganization } from './ending-store.ts';
 import {
   findOrganizationId,
   type HeldOrganization,
@@ -45,6 +46,14 @@ export async function requireLiving(queries: Queries, organizationId: string): P
 export async function livingOrganization(queries: Queries, clerkOrgId: string): Promise<string | undefined> {
   const organization = await holdOrganization(queries, { clerkOrgId });
   return organization === undefined ? undefined : living(organization);
+}
+
+/**
+ * The row id of an organisation for which nobody stores anything until the transaction ends: it waits for those who do, and
+ * what it reads then has all of that. Undefined when it is not known here.
+ */
+export async function organizationAtRest(queries: Queries, clerkOrgId: string): Promise<string | undefined> {
+  return (await lockOrganization(queries, { clerkOrgId }))?.id;
 }
 
 function living({ id, endedAt }: HeldOrganization): string {

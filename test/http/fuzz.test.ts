@@ -32,6 +32,7 @@ const FIELDS = [
     'limit',
     'enabled',
     'gracePeriodSeconds',
+    'key',
   ],
   ...['permissions', 'revealProviders'],
   ...['check', 'version', 'outcome', 'source'],
@@ -119,6 +120,7 @@ describe('no endpoint ever answers 5xx, and every 4xx is a problem', () => {
       ['POST', '/internal/api-keys'],
       ['POST', '/internal/service-keys'],
       ['DELETE', '/internal/api-keys/{id}'],
+      ['POST', '/internal/api-keys/identify'],
       ['PATCH', '/internal/api-keys/{id}'],
       ['POST', '/internal/api-keys/{id}/rotate'],
       ...['/internal/keys', '/internal/platform-keys'].flatMap((path) => [

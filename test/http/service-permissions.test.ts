@@ -14,6 +14,8 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'DELETE /internal/api-keys/{id}': 'api-keys:write',
   'PATCH /internal/api-keys/{id}': 'api-keys:write',
   'POST /internal/api-keys/{id}/rotate': 'api-keys:write',
+  'POST /internal/api-keys/identify': 'api-keys:read',
+  'POST /internal/organizations/{clerkOrgId}/revoke-api-keys': 'api-keys:write',
   'GET /internal/keys': 'provider-keys:read',
   'POST /internal/keys': 'provider-keys:write',
   'DELETE /internal/keys/{provider}': 'provider-keys:write',

@@ -30,6 +30,8 @@ const BODIES: Record<string, Body> = {
   'POST /internal/api-keys': named,
   'PATCH /internal/api-keys/{id}': (clerkOrgId) => ({ clerkOrgId, name: 'canary', enabled: true }),
   'POST /internal/api-keys/{id}/rotate': (clerkOrgId) => ({ clerkOrgId, gracePeriodSeconds: 1 }),
+  'POST /internal/api-keys/identify': (_org, secret) => ({ key: secret }),
+  'POST /internal/organizations/{clerkOrgId}/revoke-api-keys': () => ({}),
   'POST /internal/keys': (clerkOrgId, secret) => ({ clerkOrgId, provider: 'openai', apiKey: secret, check: true }),
   'POST /internal/service-keys': () => ({ name: 'canary', permissions: ['provider-keys:reveal'] }),
   'POST /internal/keys/{provider}/rollback': (clerkOrgId) => ({ clerkOrgId, version: 1 }),

@@ -17,6 +17,13 @@ export const ROUTES = [
     caller: 'service',
     allow: 'POST',
   },
+  { path: '/internal/api-keys/identify', example: '/internal/api-keys/identify', caller: 'service', allow: 'POST' },
+  {
+    path: '/internal/organizations/{clerkOrgId}/revoke-api-keys',
+    example: '/internal/organizations/org_nobody/revoke-api-keys',
+    caller: 'service',
+    allow: 'POST',
+  },
   { path: '/internal/keys', example: '/internal/keys', caller: 'service', allow: 'GET, HEAD, POST' },
   { path: '/internal/keys/{provider}', example: '/internal/keys/openai', caller: 'service', allow: 'DELETE' },
   {
