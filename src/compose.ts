@@ -30,6 +30,8 @@ import { RequestLog } from './observability/request-log.ts';
 import { requestReporter } from './observability/request-reporter.ts';
 import type { EndingSweep } from './organizations/ending-sweep.ts';
 import { organizationEndpoints } from './organizations/endpoints.ts';
+import { suspensionEndpoints } from './organizations/suspension-endpoints.ts';
+import { Suspensions } from './organizations/suspensions.ts';
 import { providerKeyEndpoints } from './provider-keys/endpoints.ts';
 import { KeyOpener } from './provider-keys/key-opener.ts';
 import { KeySources } from './provider-keys/key-sources.ts';
@@ -252,6 +254,7 @@ export function compose({
       ...serviceKeyEndpoints(serviceKeys, service),
       ...leakReportEndpoints(leakReports, service),
       ...organizationEndpoints(endings, service),
+      ...suspensionEndpoints(new Suspensions(audit.audit, changes), service),
       ...(secrets.clerkWebhookSigningSecret === null
         ? []
         : webhookEndpoints(secrets.clerkWebhookSigningSecret, onClerkEvent)),

@@ -39,6 +39,8 @@ export interface ValidatedApiKey
   extends Pick<ApiKey, 'id' | 'name' | 'environment' | 'enabled' | 'scopes' | 'metadata' | 'expiresAt' | 'revokedAt'> {
   organizationId: string;
   clerkOrgId: string;
+  /** Its organisation is. */
+  suspended: boolean;
   /** Sorted by code point. */
   configuredProviders: string[];
 }

@@ -21,6 +21,8 @@ export const AUDIT_ACTIONS = [
   'provider_key.reveal_failed',
   'leak_report.taken',
   'organization.api_keys_revoked',
+  'organization.suspended',
+  'organization.resumed',
   'organization.ended',
   'organization.destruction_begun',
   'organization.destroyed',

@@ -35,6 +35,8 @@ export const organizations = keyService.table(
     createdAt: instant('created_at').notNull().defaultNow(),
     /** null: it lives. */
     endedAt: instant('ended_at'),
+    /** Since when its API keys are refused until further notice; null: they are not. */
+    suspendedAt: instant('suspended_at'),
     /** It ended because Clerk said so, and its secrets may be destroyed from then on. */
     destroyAfter: instant('destroy_after'),
     destroyedAt: instant('destroyed_at'),

@@ -11,6 +11,7 @@ const CODES: Record<Refusal['reason'], ErrorCode> = {
   revoked: 'api_key_revoked',
   disabled: 'api_key_disabled',
   expired: 'api_key_expired',
+  suspended: 'organization_suspended',
 };
 
 const REFUSED: readonly ErrorCode[] = ['api_key_missing', ...Object.values(CODES)];
@@ -54,6 +55,8 @@ function sentence(refusal: Refusal): string {
       return 'This API key was revoked.';
     case 'disabled':
       return 'This API key is disabled.';
+    case 'suspended':
+      return 'The organisation that this API key belongs to is suspended.';
     case 'expired':
       return `This API key expired at ${refusal.expiredAt.toISOString()}.`;
   }

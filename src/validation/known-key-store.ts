@@ -16,6 +16,7 @@ export function prepareFindForValidation(database: Database): (keyHashes: Buffer
         keyHash: apiKeys.keyHash,
         organizationId: organizations.id,
         clerkOrgId: organizations.clerkOrgId,
+        suspended: sql<boolean>`${organizations.suspendedAt} is not null`,
         configuredProviders: sql<string[]>`array(
           select ${providerKeys.provider} from ${providerKeys}
           where ${providerKeys.organizationId} = ${organizations.id} and ${providerKeys.deletedAt} is null

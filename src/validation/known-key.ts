@@ -23,6 +23,8 @@ export class KnownKey {
   readonly clerkOrgId: string;
   readonly scopes: string[] | null;
   readonly enabled: boolean;
+  /** Its organisation is. */
+  readonly suspended: boolean;
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
   #clerkUserId: string | null = null;
@@ -35,6 +37,7 @@ export class KnownKey {
     this.clerkOrgId = facts.clerkOrgId;
     this.scopes = facts.scopes;
     this.enabled = facts.enabled;
+    this.suspended = facts.suspended;
     this.expiresAt = facts.expiresAt;
     this.revokedAt = facts.revokedAt;
     this.#answer = new PreparedJson(answerOf(facts, this.#clerkUserId, this.#membership));

@@ -15,7 +15,7 @@ import { prepareFindForValidation } from './known-key-store.ts';
 /** The outcome of a validation is data: why a key is refused is as ordinary an answer as that it is good. */
 export type Validation =
   | { valid: true; holder: KeyHolder }
-  | { valid: false; refusal: Refusal | { reason: 'invalid' } };
+  | { valid: false; refusal: Refusal | { reason: 'invalid' | 'suspended' } };
 
 /** The holder of a valid key, with what is known of it. */
 export interface KeyHolder extends ApiKeyCaller {
@@ -30,6 +30,8 @@ const UNKNOWN_KEYS_REMEMBERED = 50_000;
 
 /** Malformed and unknown are one answer: neither was ever issued, as far as anyone outside can tell. */
 const UNKNOWN: Validation = { valid: false, refusal: { reason: 'invalid' } };
+
+const SUSPENDED: Validation = { valid: false, refusal: { reason: 'suspended' } };
 
 interface Dependencies {
   database: Database;
@@ -105,6 +107,7 @@ export class KeyValidation {
     const now = Date.now();
     const refusal = refusalOf(known, now);
     if (refusal !== null) return { valid: false, refusal };
+    if (known.suspended) return SUSPENDED;
     const { id: apiKeyId, organizationId } = known;
     this.#dependencies.lastUsed.record(apiKeyId, now);
     const { requestId, address } = origin;

@@ -103,6 +103,8 @@ describe('GET /openapi.json', () => {
       'POST /internal/keys/{provider}/check',
       'POST /internal/keys/{provider}/report',
       'POST /internal/keys/{provider}/rollback',
+      'POST /internal/organizations/{clerkOrgId}/resume',
+      'POST /internal/organizations/{clerkOrgId}/suspend',
       'PUT /internal/keys/{provider}/source',
     ]);
   });

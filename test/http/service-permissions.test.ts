@@ -36,6 +36,8 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'POST /internal/platform-keys/{provider}/report': 'root',
   'GET /internal/providers': 'provider-keys:read',
   'DELETE /internal/organizations/{clerkOrgId}': 'root',
+  'POST /internal/organizations/{clerkOrgId}/suspend': 'root',
+  'POST /internal/organizations/{clerkOrgId}/resume': 'root',
   'GET /internal/audit-events': 'audit:read',
   'POST /internal/leak-reports': 'root',
   'GET /internal/service-keys': 'root',

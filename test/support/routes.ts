@@ -38,6 +38,18 @@ export const ROUTES = [
     caller: 'service',
     allow: 'DELETE',
   },
+  {
+    path: '/internal/organizations/{clerkOrgId}/suspend',
+    example: '/internal/organizations/org_nobody/suspend',
+    caller: 'service',
+    allow: 'POST',
+  },
+  {
+    path: '/internal/organizations/{clerkOrgId}/resume',
+    example: '/internal/organizations/org_nobody/resume',
+    caller: 'service',
+    allow: 'POST',
+  },
   { path: '/webhooks/clerk', example: '/webhooks/clerk', caller: 'clerk', allow: 'POST' },
   { path: '/internal/providers', example: '/internal/providers', caller: 'service', allow: 'GET, HEAD' },
   {

@@ -53,7 +53,9 @@ describe('problemOf', () => {
     });
     expect(status).toBe(PROBLEMS[code].status);
     expect(JSON.stringify({ headers, body })).not.toContain('canary');
-    expect('WWW-Authenticate' in headers).toBe([401, 403].includes(status));
+    // Other credentials would help, or more of what they may do: no 403 for another reason says so.
+    const challenges = status === 401 || ['insufficient_scope', 'service_key_forbidden'].includes(code);
+    expect('WWW-Authenticate' in headers).toBe(challenges);
     expect('Retry-After' in headers).toBe([429, 503].includes(status));
   });
 

@@ -1,0 +1,2 @@
+-- Since when the API keys of an organisation are refused until further notice. Nothing is written to rows that are there.
+ALTER TABLE "key_service"."organizations" ADD COLUMN "suspended_at" timestamp (3) with time zone;
