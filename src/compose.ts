@@ -20,6 +20,7 @@ import { createApp } from './http/app.ts';
 import { Drain } from './http/drain.ts';
 import type { ExpressPrototypes } from './http/express-prototypes.ts';
 import { createHttpServer } from './http/server.ts';
+import { Janitor } from './janitor/janitor.ts';
 import { leakReportEndpoints } from './leak-reports/endpoints.ts';
 import { LeakReports } from './leak-reports/leak-reports.ts';
 import { describeError } from './observability/describe-error.ts';
@@ -76,6 +77,7 @@ export interface KeyService {
   metrics: Metrics;
   lastUsed: readonly LastUsed[];
   endingSweep: EndingSweep;
+  janitor: Janitor;
   drain: Drain;
   audit: ComposedAudit;
   /** Stops what runs in the background. */
@@ -238,6 +240,14 @@ export function compose({
     onRootKeyLeaked: (requestId) =>
       logger.error({ requestId }, 'the root key was reported as found in public: rotate KEY_SERVICE_API_KEY now'),
   });
+  const janitor = new Janitor({
+    database,
+    sweeps: [],
+    onBatch: (what, rows) => metrics.sweptRows.inc({ what }, rows),
+    onSwept: (what, rows) => logger.info({ what, rows }, 'what had expired was removed'),
+    onFailure: (what, error) =>
+      logger.warn({ what, error: describeError(error) }, 'what has expired could not be removed; it is tried again'),
+  });
   const report = requestReporter(new RequestLog(logger, config.logSampleValidations), metrics, monitor);
 
   const app = createApp({
@@ -285,6 +295,7 @@ export function compose({
     metrics,
     lastUsed: [apiKeyUses, providerKeyUses, serviceKeyUses],
     endingSweep,
+    janitor,
     audit,
     drain,
     close: clerk.close,

@@ -26,6 +26,8 @@ export interface Config {
   providerBaseUrls: readonly ProviderBaseUrl[];
   organizations: { graceDays: number; sweepMs: number };
   usageFlushMs: number;
+  /** How often what has expired is removed. */
+  janitorMs: number;
   audit: {
     /** null: events are kept for ever. */
     retentionDays: number | null;
@@ -205,6 +207,7 @@ const variables = z.object({
   ORGANIZATION_GRACE_DAYS: whole(0, LONGEST_GRACE_DAYS).prefault('7'),
   ORGANIZATION_SWEEP_MS: milliseconds().prefault('60000'),
   USAGE_FLUSH_MS: milliseconds().prefault('5000'),
+  JANITOR_MS: milliseconds().prefault('60000'),
   PROVIDER_BASE_URLS: providerBaseUrls.optional(),
   PROVIDER_CHECKS_ALLOW_LOOPBACK: oneOf('true', 'false').default('false'),
   AUDIT_RETENTION_DAYS: whole(1, LONGEST_RETENTION_DAYS).optional(),
@@ -272,6 +275,7 @@ function toConfig(v: Variables): Config {
     providerBaseUrls: v.PROVIDER_BASE_URLS ?? [],
     organizations: { graceDays: v.ORGANIZATION_GRACE_DAYS, sweepMs: v.ORGANIZATION_SWEEP_MS },
     usageFlushMs: v.USAGE_FLUSH_MS,
+    janitorMs: v.JANITOR_MS,
     audit: { retentionDays: v.AUDIT_RETENTION_DAYS ?? null, headsLogMs: v.AUDIT_HEADS_LOG_MS },
   };
 }

@@ -52,6 +52,7 @@ export async function start(
   const letGo = async () => {
     service.close();
     service.endingSweep.stop();
+    service.janitor.stop();
     service.changeFeed?.stop();
     metrics?.close();
     await Promise.all(service.lastUsed.map((uses) => uses.stop(FLUSH_LIMIT_MS)));
@@ -77,6 +78,7 @@ export async function start(
   }
   for (const uses of service.lastUsed) uses.start(config.usageFlushMs);
   service.endingSweep.start(config.organizations.sweepMs);
+  service.janitor.start(config.janitorMs);
   service.audit.start(config.audit);
 
   return {

@@ -3,17 +3,6 @@ import type { Queries } from '../database/queries.ts';
 import { auditCheckpoints, auditEvents } from '../database/schema.ts';
 import type { StoredCheckpoint } from './chain-verifier.ts';
 
-/** "audit cut" in ASCII, as far as it fits: one replica cuts at a time. */
-const CUTTING_LOCK = '7022920395498615156';
-
-/** Whether it is our turn, until the transaction ends. */
-export async function takeTurnToCut(queries: Queries): Promise<boolean> {
-  const { rows } = await queries.execute<{ locked: boolean }>(
-    sql`select pg_try_advisory_xact_lock(${sql.raw(CUTTING_LOCK)}) as locked`,
-  );
-  return rows[0]?.locked === true;
-}
-
 /** Some chains that have events from before. */
 export async function findChainsWithOld(
   queries: Queries,

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { Caller } from '../caller.ts';
 import type { AuditKeys } from '../data-keys/audit-keys.ts';
 import type { Queries } from '../database/queries.ts';
+import { takeTurn } from '../database/turn.ts';
 import type { DataKey } from '../encryption/sealed-secret.ts';
 import type { Audit, Changed } from './audit.ts';
 import { findCheckpoint, readStored } from './chain-store.ts';
 import { ChainVerifier, type Fault } from './chain-verifier.ts';
 import { checkpointSignature } from './event-mac.ts';
-import { deleteUpTo, findChainsWithOld, saveCheckpoint, takeTurnToCut } from './retention-store.ts';
+import { deleteUpTo, findChainsWithOld, saveCheckpoint } from './retention-store.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
@@ -90,7 +91,7 @@ export class Retention {
   }
 
   async #cutIn(queries: Queries, key: DataKey, before: Date, except: readonly string[]): Promise<Changed<Batch>> {
-    const batch: Batch = { cut: [], done: [], faults: [], busy: !(await takeTurnToCut(queries)) };
+    const batch: Batch = { cut: [], done: [], faults: [], busy: !(await takeTurn(queries, 'audit cut')) };
     if (batch.busy) return { result: batch, events: [] };
     let events = 0;
     for (const chain of await findChainsWithOld(queries, before, { except, sample: EVENTS_AT_ONCE })) {

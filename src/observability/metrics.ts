@@ -80,6 +80,12 @@ export class Metrics {
     buckets: DURATION_BUCKETS,
     registers: [this.registry],
   });
+  readonly sweptRows = new Counter({
+    name: 'key_service_swept_rows_total',
+    help: 'Rows that had expired and were removed, by what they were',
+    labelNames: ['what'] as const,
+    registers: [this.registry],
+  });
 
   readonly caches = new CacheMetrics(this.registry);
 

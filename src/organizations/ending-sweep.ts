@@ -1,6 +1,7 @@
 import { uuidv7 } from 'uuidv7';
 import type { Caller } from '../caller.ts';
 import type { Database } from '../database/database.ts';
+import { Rounds } from '../rounds.ts';
 import { claimDue, type DueOrganization, giveBack, type NextTime } from './ending-store.ts';
 import type { OrganizationEndings } from './endings.ts';
 
@@ -34,47 +35,37 @@ const LOOKED_AT_AGAIN_AFTER_MS = 24 * 60 * 60_000;
  */
 export class EndingSweep {
   readonly #dependencies: Dependencies;
-  #timer: NodeJS.Timeout | undefined;
-  #running = false;
-  #stopped = false;
+  readonly #rounds: Rounds;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
+    this.#rounds = new Rounds((isWanted) => this.#round(isWanted));
   }
 
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => void this.#round(), intervalMs);
-    this.#timer.unref();
+    this.#rounds.start(intervalMs);
   }
 
   stop(): void {
-    this.#stopped = true;
-    clearInterval(this.#timer);
+    this.#rounds.stop();
   }
 
-  async #round(): Promise<void> {
-    if (this.#running) return;
-    this.#running = true;
+  async #round(isWanted: () => boolean): Promise<void> {
     try {
       let goOn = true;
-      while (goOn && !this.#stopped) goOn = await this.#next();
+      while (goOn && isWanted()) goOn = await this.#next(isWanted);
     } catch (error) {
       // What was taken is taken again, here or on another replica.
-      if (!this.#stopped) this.#dependencies.onFailure(error);
-    } finally {
-      this.#running = false;
+      if (isWanted()) this.#dependencies.onFailure(error);
     }
   }
 
   /** @returns whether there may be another one to look at in this round */
-  async #next(): Promise<boolean> {
+  async #next(isWanted: () => boolean): Promise<boolean> {
     const { database, endings } = this.#dependencies;
     const due = await database.transaction((queries) => claimDue(queries, CLAIMED_FOR_MS));
     if (due === undefined) return false;
-    const destroy = () => {
-      const isWanted = () => !this.#stopped;
-      return this.#tellOf('destroyed', due, (caller) => endings.destroyDue(caller, due, isWanted));
-    };
+    const destroy = () => this.#tellOf('destroyed', due, (caller) => endings.destroyDue(caller, due, isWanted));
     if (due.destruction !== null) {
       // It has begun: whatever Clerk says now, there is no way back.
       await destroy();

@@ -39,6 +39,7 @@ describe('an invalid variable', () => {
     ['ORGANIZATION_GRACE_DAYS', ['-1', '0.5', '3651', 'a week']],
     ['ORGANIZATION_SWEEP_MS', ['0', '2147483648']],
     ['USAGE_FLUSH_MS', ['0', '2147483648']],
+    ['JANITOR_MS', ['0', '2147483648']],
     ['LOG_LEVEL', ['verbose', 'INFO', 'trace']],
     ['DOCS_ENABLED', ['yes', '1', 'TRUE']],
     ['API_KEY_PREFIX', ['K', 'ks_', '1ks', 'a'.repeat(17), 'k-s', 'ks.*']],
@@ -196,7 +197,7 @@ describe('the message about a bad configuration', () => {
     ],
     ...['CLERK_SECRET_KEY', 'CLERK_API_URL', 'CLERK_TIMEOUT_MS', 'CLERK_STALE_MAX_MS', 'SENTRY_DSN', 'HOST', 'PORT'],
     ...['METRICS_HOST', 'METRICS_PORT', 'LOG_LEVEL', 'DOCS_ENABLED', 'ERROR_DOCS_URL', 'API_KEY_PREFIX'],
-    ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS', 'LOG_SAMPLE_VALIDATIONS', 'PROVIDER_BASE_URLS'],
+    ...['DATABASE_POOL_MAX', 'USAGE_FLUSH_MS', 'JANITOR_MS', 'LOG_SAMPLE_VALIDATIONS', 'PROVIDER_BASE_URLS'],
     ...['PROVIDER_CHECKS_ALLOW_LOOPBACK', 'ENCRYPTION_KEYS_ACCEPTED'],
     ...['AUDIT_RETENTION_DAYS', 'AUDIT_HEADS_LOG_MS'],
   ];
