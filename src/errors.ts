@@ -30,6 +30,7 @@ export const ERROR_CODES = [
   'payload_too_large',
   'unsupported_media_type',
   'provider_key_rejected',
+  'rate_limited',
   'headers_too_large',
   'internal_error',
   'provider_key_unreadable',
@@ -51,6 +52,8 @@ interface ServiceErrorOptions {
   /** Facts for the log and the error monitor. Never a secret: ids, counts, SQLSTATEs. */
   context?: Record<string, string | number | boolean | null>;
   fields?: readonly InvalidField[];
+  /** When it is worth another try, where that is known of this one: whole seconds, at least 1. */
+  retryAfterSeconds?: number;
   cause?: unknown;
 }
 
@@ -64,6 +67,7 @@ export class ServiceError extends Error {
   readonly detail: string;
   readonly context: Record<string, string | number | boolean | null>;
   readonly fields: readonly InvalidField[] | undefined;
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, detail: string, options: ServiceErrorOptions = {}) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
@@ -71,5 +75,6 @@ export class ServiceError extends Error {
     this.detail = detail;
     this.context = options.context ?? {};
     this.fields = options.fields;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.ts';
 export interface ProblemType {
   status: number;
   title: string;
-  /** For 503: when to come back (RFC 9110 §10.2.3), in seconds. */
+  /** For 429 and 503: when to come back (RFC 9110 §10.2.3), in seconds, unless an error knows better. */
   retryAfterSeconds?: number;
   /** For a 401 or 403 about a key that was sent: the `error` of its challenge (RFC 6750 §3.1). */
   challenge?: 'invalid_token' | 'insufficient_scope';
@@ -39,6 +39,7 @@ export const PROBLEMS: Record<ErrorCode, ProblemType> = {
   payload_too_large: { status: 413, title: 'Payload too large' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
   provider_key_rejected: { status: 422, title: 'Provider key rejected' },
+  rate_limited: { status: 429, title: 'Rate limited', retryAfterSeconds: 1 },
   headers_too_large: { status: 431, title: 'Headers too large' },
   internal_error: { status: 500, title: 'Internal error' },
   provider_key_unreadable: { status: 500, title: 'Provider key unreadable' },

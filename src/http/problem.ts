@@ -35,7 +35,8 @@ export function problemOf(error: unknown, requestId: string, docsUrl: string): P
   const known =
     error instanceof ServiceError ? error : new ServiceError('internal_error', 'Something went wrong on our side.');
   const { code, detail, fields } = known;
-  const { status, title, retryAfterSeconds, challenge } = PROBLEMS[code];
+  const { status, title, challenge, ...usual } = PROBLEMS[code];
+  const retryAfterSeconds = known.retryAfterSeconds ?? usual.retryAfterSeconds;
   return {
     status,
     headers: {

@@ -68,6 +68,11 @@ describe('problemOf', () => {
     },
   );
 
+  it('says when to come back where an error knows', () => {
+    const error = new ServiceError('rate_limited', 'Not now.', { retryAfterSeconds: 42 });
+    expect(problemOf(error, 'request-1', DOCS_URL).headers['Retry-After']).toBe('42');
+  });
+
   it('lists the fields that are wrong', () => {
     const fields = [{ pointer: '/provider', detail: 'is required' }];
     const error = new ServiceError('invalid_request', 'provider is required.', { fields });
