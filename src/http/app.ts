@@ -1,6 +1,6 @@
 import express, { type Express } from 'express';
 import { documentation } from './documentation.ts';
-import { routerOf } from './edge.ts';
+import { addEndpoints } from './edge.ts';
 import type { Endpoint } from './endpoint.ts';
 import { errorHandler, notFound } from './error-handler.ts';
 import { observe, type RequestObserver } from './observe.ts';
@@ -31,6 +31,8 @@ export function createApp({
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
+  // A proxy's rule on /internal must not be got around with /INTERNAL.
+  app.set('case sensitive routing', true);
 
   // One and not several, since each costs a request about as much as its work here; the headers are reply.ts's.
   app.use((request, response, next) => {
@@ -38,7 +40,7 @@ export function createApp({
     observe(observer, request, response);
     next();
   });
-  app.use(routerOf(endpoints, { checkResponses }));
+  addEndpoints(app, endpoints, { checkResponses });
   if (docsEnabled) app.use(documentation(endpoints));
   app.use(notFound);
   app.use(errorHandler(errorDocsUrl));

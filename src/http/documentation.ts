@@ -3,7 +3,7 @@ import swaggerUi from 'swagger-ui-express';
 import { refuseMethod } from './edge.ts';
 import type { Endpoint } from './endpoint.ts';
 import { openApiDocument } from './openapi.ts';
-import { sendJson, setHeaders } from './reply.ts';
+import { sendJson, setPageHeaders } from './reply.ts';
 import { stateOf } from './request-state.ts';
 
 const READ_METHODS = ['GET', 'HEAD'];
@@ -33,7 +33,7 @@ export function documentation(endpoints: readonly Endpoint[]): Router {
 /** The package writes the page's answers itself, and adds to the headers that it finds. */
 const asPublicPage: RequestHandler = (_request, response, next) => {
   stateOf(response).route = '/docs';
-  setHeaders(response, PUBLIC);
+  setPageHeaders(response, PUBLIC);
   next();
 };
 

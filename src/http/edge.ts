@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Request, type RequestHandler, type Response, Router } from 'express';
-import { callerName } from '../caller.ts';
+import type { Express, Request, RequestHandler, Response } from 'express';
+import { type Caller, callerName } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
 import { PreparedJson } from '../prepared-json.ts';
 import { credentialsOf } from './credentials.ts';
@@ -8,7 +8,7 @@ import type { AnyReply, Endpoint, RawInput } from './endpoint.ts';
 import { MethodNotAllowed } from './method-not-allowed.ts';
 import { sendJson } from './reply.ts';
 import { type InputReader, inputReader } from './request-input.ts';
-import { stateOf } from './request-state.ts';
+import { type RequestState, stateOf } from './request-state.ts';
 
 /**
  * The one way from HTTP into a use case and back, the same for every endpoint: authenticate, authorize, read, call, check
@@ -16,29 +16,49 @@ import { stateOf } from './request-state.ts';
  *
  * Who the caller is and what it may do is decided before its request is looked at: who may not come in learns nothing about
  * what would have been wrong, and nobody's body is read for nothing.
+ *
+ * A promise only where something on the way has to be waited for: nothing has, where a known key is validated.
  */
-async function serve(
+function serve(
   endpoint: Endpoint,
   readInput: InputReader,
   checkResponses: boolean,
   request: Request,
   response: Response,
-): Promise<void> {
+): void | Promise<void> {
   const state = stateOf(response);
   state.route = endpoint.path;
   const { authentication } = endpoint;
-  const caller = await authentication.authenticate(credentialsOf(request, state.requestId));
-  if (caller !== null && authentication.prove === undefined) state.callerName = callerName(caller);
-  authentication.authorize?.(caller);
-  const input = await readInput(request, response);
-  if (caller !== null && authentication.prove !== undefined) {
-    await authentication.prove(caller, input);
+  return after(authentication.authenticate(credentialsOf(request, state.requestId)), (caller) => {
+    if (caller !== null && authentication.prove === undefined) state.callerName = callerName(caller);
+    authentication.authorize?.(caller);
+    return after(readInput(request, response), (input) =>
+      after(prove(authentication, caller, input, state), () => {
+        authentication.authorizeInput?.(caller, input);
+        return after(call(endpoint)(caller, input), (reply) => {
+          if (checkResponses) checkReply(endpoint, reply);
+          sendJson(response, reply.status, reply.body, reply.headers);
+        });
+      }),
+    );
+  });
+}
+
+/** What is next, as soon as there is what it needs: at once for what is no promise. */
+function after<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+function prove(
+  { prove }: Endpoint['authentication'],
+  caller: Caller | null,
+  input: RawInput,
+  state: RequestState,
+): void | Promise<void> {
+  if (caller === null || prove === undefined) return;
+  return prove(caller, input).then(() => {
     state.callerName = callerName(caller);
-  }
-  authentication.authorizeInput?.(caller, input);
-  const reply = await call(endpoint)(caller, input);
-  if (checkResponses) checkReply(endpoint, reply);
-  sendJson(response, reply.status, reply.body, reply.headers);
+  });
 }
 
 /**
@@ -59,24 +79,28 @@ function call(endpoint: Endpoint) {
   return endpoint.handle as (caller: unknown, input: RawInput) => ReturnType<Endpoint['handle']>;
 }
 
-/** All endpoints, and a 405 for every path of theirs with another method. */
-export function routerOf(endpoints: readonly Endpoint[], { checkResponses }: { checkResponses: boolean }): Router {
-  // A proxy's rule on /internal must not be got around with /INTERNAL.
-  const router = Router({ caseSensitive: true });
+/**
+ * All endpoints, and a 405 for every path of theirs with another method. Straight in the app: each request would pay for a
+ * router in it.
+ */
+export function addEndpoints(
+  app: Express,
+  endpoints: readonly Endpoint[],
+  { checkResponses }: { checkResponses: boolean },
+): void {
   for (const [path, ofPath] of inOrder(byPath(endpoints))) {
     const refusal = refuseMethod(path, ofPath.flatMap(methodsOf));
     // Express answers HEAD through the GET handler unless something comes first.
-    if (ofPath.some(({ revealsSecret }) => revealsSecret)) router.head(path, refusal);
+    if (ofPath.some(({ revealsSecret }) => revealsSecret)) app.head(path, refusal);
     for (const endpoint of ofPath) {
       const readInput = inputReader(endpoint.request);
-      router[endpoint.method](path, (request, response, next) => {
-        serve(endpoint, readInput, checkResponses, request, response).catch(next);
+      app[endpoint.method](path, (request, response, next) => {
+        serve(endpoint, readInput, checkResponses, request, response)?.catch(next);
       });
     }
     // Before a later path that has a parameter where this one has a word: `identify` is nobody's id, whatever the method.
-    router.all(path, refusal);
+    app.all(path, refusal);
   }
-  return router;
 }
 
 /**

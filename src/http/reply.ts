@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { PreparedJson } from '../prepared-json.ts';
 import type { Problem } from './problem.ts';
 import { type RequestState, stateOf } from './request-state.ts';
-import { securityHeaders } from './security-headers.ts';
+import { pageHeaders, securityHeaders } from './security-headers.ts';
 
 const CACHE_CONTROL = 'Cache-Control';
 const CONTENT_TYPE = 'Content-Type';
@@ -45,11 +45,11 @@ export function headerList(
   return list;
 }
 
-/** The same headers for what others write: the files of the documentation's page. */
-export function setHeaders(response: ServerResponse, headers: Record<string, string>): void {
+/** The headers of what others write: the files of the documentation's page. */
+export function setPageHeaders(response: ServerResponse, headers: Record<string, string>): void {
   const { requestId, closesConnection } = stateOf(response);
-  for (let index = 0; index < securityHeaders.length; index += 2) {
-    response.setHeader(String(securityHeaders[index]), String(securityHeaders[index + 1]));
+  for (let index = 0; index < pageHeaders.length; index += 2) {
+    response.setHeader(String(pageHeaders[index]), String(pageHeaders[index + 1]));
   }
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   response.setHeader('X-Request-Id', requestId);

@@ -21,15 +21,33 @@ function headersSetBy(middleware: ReturnType<typeof helmet>): string[] {
   return response.list;
 }
 
+/*
+ * Helmet's headers, a name and a value in turn, as `writeHead` takes them. They are the same for every answer, so helmet is
+ * asked once and not in every request.
+ */
+
 /**
- * Helmet's headers, a name and a value in turn, as `writeHead` takes them. They are the same for every answer, so helmet
- * is asked once and not in every request.
+ * Of a page: all that helmet has. The service speaks plain HTTP behind whatever terminates TLS; upgrading would break
+ * /docs where nothing does.
+ */
+export const pageHeaders: readonly string[] = headersSetBy(
+  helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }),
+);
+
+/**
+ * Of JSON, which no browser shows: what the OWASP REST Security Cheat Sheet asks of an API, and no referrer. The rest of
+ * helmet's is about documents, and Node checks and writes each header anew for every answer (docs/decisions/0027).
  */
 export const securityHeaders: readonly string[] = headersSetBy(
   helmet({
-    contentSecurityPolicy: {
-      // The service speaks plain HTTP behind whatever terminates TLS; upgrading would break /docs where nothing does.
-      directives: { upgradeInsecureRequests: null },
-    },
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    frameguard: { action: 'deny' },
+    crossOriginOpenerPolicy: false,
+    crossOriginResourcePolicy: false,
+    originAgentCluster: false,
+    dnsPrefetchControl: false,
+    ieNoOpen: false,
+    permittedCrossDomainPolicies: false,
+    xssFilter: false,
   }),
 );

@@ -116,23 +116,31 @@ describe('every answer', () => {
       expect(headers.get('x-powered-by'), what).toBeNull();
       expect(headers.get('server'), what).toBeNull();
       expect(headers.get('x-content-type-options'), what).toBe('nosniff');
-      expect(headers.get('x-frame-options'), what).toBe('SAMEORIGIN');
+      expect(headers.get('x-frame-options'), what).toBe('DENY');
       expect(headers.get('referrer-policy'), what).toBe('no-referrer');
       expect(headers.get('strict-transport-security'), what).toMatch(/max-age=\d{7,}/);
-      expect(headers.get('content-security-policy'), what).toContain("default-src 'self'");
+      expect(headers.get('content-security-policy'), what).toBe("default-src 'none';frame-ancestors 'none'");
     }
   });
 
-  it('has the same security headers where it is a public document, which anyone may keep for a while', async () => {
-    const { headers: usual } = await service.request('GET', '/health');
+  it('may be kept by anyone for a while where it is a public document', async () => {
     for (const path of ['/openapi.json', '/docs/', '/docs/swagger-ui.css']) {
       const { status, headers } = await service.request('GET', path, { headers: { 'X-Request-Id': 'a-reader' } });
       expect(status, path).toBe(200);
       expect(headers.get('cache-control'), path).toBe('public, max-age=300');
       expect(headers.get('x-request-id'), path).toBe('a-reader');
-      for (const name of ['content-security-policy', 'strict-transport-security', 'x-content-type-options']) {
-        expect(headers.get(name), path).toBe(usual.get(name));
-      }
+      expect(headers.get('x-content-type-options'), path).toBe('nosniff');
+      expect(headers.get('strict-transport-security'), path).toMatch(/max-age=\d{7,}/);
+    }
+  });
+
+  it("has all of helmet's headers where it is a page, which no other origin may embed", async () => {
+    for (const path of ['/docs/', '/docs/swagger-ui.css']) {
+      const { headers } = await service.request('GET', path);
+      expect(headers.get('content-security-policy'), path).toContain("script-src 'self'");
+      expect(headers.get('content-security-policy'), path).toContain("frame-ancestors 'self'");
+      expect(headers.get('cross-origin-resource-policy'), path).toBe('same-origin');
+      expect(headers.get('cross-origin-opener-policy'), path).toBe('same-origin');
     }
   });
 
