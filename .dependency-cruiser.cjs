@@ -32,7 +32,7 @@ module.exports = {
       comment: 'Only the endpoints and the authentication of a room speak to http.',
       severity: 'error',
       from: {
-        path: '^src/(api-keys|validation|provider-keys|providers|audit|organizations|service-keys|data-keys|health|usage|cache|clerk|database)/',
+        path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|audit|organizations|service-keys|data-keys|health|usage|cache|clerk|database)/',
         pathNot: '(endpoints?|-authentication)\\.ts$',
       },
       to: { path: '^(src/http/|node_modules/.*express)' },
@@ -56,7 +56,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/(database|cache|usage)/' },
       to: {
-        path: '^src/(api-keys|validation|provider-keys|providers|audit|service-keys|health|data-keys|organizations|clerk)/',
+        path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|audit|service-keys|health|data-keys|organizations|clerk)/',
       },
     },
     {

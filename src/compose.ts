@@ -46,6 +46,9 @@ import { stateEndpoints } from './provider-keys/state-endpoints.ts';
 import { versionEndpoints } from './provider-keys/version-endpoints.ts';
 import { providerEndpoints } from './providers/endpoints.ts';
 import { type ProviderChecker, providerChecker } from './providers/provider-checker.ts';
+import { revealFreezeEndpoints } from './reveal-freezes/endpoints.ts';
+import { RevealFreezes } from './reveal-freezes/reveal-freezes.ts';
+import { RevealGate } from './reveal-freezes/reveal-gate.ts';
 import { serviceKeyEndpoints } from './service-keys/endpoints.ts';
 import { KnownServices } from './service-keys/known-services.ts';
 import { revokeLeakedServiceKeys } from './service-keys/leaked-store.ts';
@@ -189,7 +192,7 @@ export function compose({
     metrics.unreadableSecrets.inc();
     logger.error(facts, 'a stored provider key does not open');
   });
-  const reveals = new RecordedReveals(audit.audit, opener);
+  const reveals = new RecordedReveals(audit.audit, opener, new RevealGate({ database, changes }));
   const providerKeys = new ProviderKeys({
     database,
     audit: audit.audit,
@@ -264,6 +267,7 @@ export function compose({
       ...serviceKeyEndpoints(serviceKeys, service),
       ...leakReportEndpoints(leakReports, service),
       ...organizationEndpoints(endings, service),
+      ...revealFreezeEndpoints(new RevealFreezes(audit.audit, changes), service),
       ...suspensionEndpoints(new Suspensions(audit.audit, changes), service),
       ...(secrets.clerkWebhookSigningSecret === null
         ? []

@@ -26,6 +26,7 @@ export const ERROR_CODES = [
   'organization_deleted',
   'api_key_ended',
   'api_key_rotated',
+  'reveals_frozen',
   'precondition_failed',
   'payload_too_large',
   'unsupported_media_type',

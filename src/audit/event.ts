@@ -19,6 +19,8 @@ export const AUDIT_ACTIONS = [
   'provider_key.source_set',
   'provider_key.revealed',
   'provider_key.reveal_failed',
+  'reveals.frozen',
+  'reveals.unfrozen',
   'leak_report.taken',
   'organization.api_keys_revoked',
   'organization.suspended',

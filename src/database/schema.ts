@@ -210,6 +210,12 @@ export const providerKeySources = keyService.table(
   (table) => [primaryKey({ columns: [table.organizationId, table.provider] })],
 );
 
+/** Whose secrets are revealed to nobody until further notice: an organisation's, or, with the nil UUID, everybody's. */
+export const revealFreezes = keyService.table('reveal_freezes', {
+  scope: uuid('scope').primaryKey(),
+  frozenAt: instant('frozen_at').notNull().defaultNow(),
+});
+
 /** The sealed secrets, the newest ten of each key; the format is drawn in encryption/sealed-secret.ts. */
 export const providerKeyVersions = keyService.table(
   'provider_key_versions',

@@ -35,6 +35,7 @@ export const PROBLEMS: Record<ErrorCode, ProblemType> = {
   organization_deleted: { status: 409, title: 'Organisation deleted' },
   api_key_ended: { status: 409, title: 'API key ended' },
   api_key_rotated: { status: 409, title: 'API key rotated' },
+  reveals_frozen: { status: 423, title: 'Reveals frozen' },
   precondition_failed: { status: 412, title: 'Precondition failed' },
   payload_too_large: { status: 413, title: 'Payload too large' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },

@@ -1,10 +1,20 @@
 import { z } from 'zod';
+import type { ErrorCode } from '../errors.ts';
 import { unbroken } from '../organizations/schemas.ts';
 import type { CheckedVersion, ReportedVersion } from './key-states.ts';
 import type { ListedVersion } from './key-versions.ts';
 import type { ListedProviderKey } from './provider-keys.ts';
 
 const INSTANT = '2026-01-31T09:30:00.000Z';
+
+/** Of whatever hands out a secret. */
+export const REVEAL_ERRORS: readonly ErrorCode[] = [
+  'provider_key_not_found',
+  'provider_key_unreadable',
+  'reveals_frozen',
+  'encryption_unavailable',
+  'audit_unavailable',
+];
 
 /** Any provider of this form is accepted; there is no list to be on. */
 export const provider = z

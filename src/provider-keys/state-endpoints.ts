@@ -23,6 +23,7 @@ export function stateEndpoints(states: KeyStates, service: ServiceAuthentication
         'provider_key_version_not_found',
         'organization_deleted',
         'provider_key_unreadable',
+        'reveals_frozen',
         'encryption_unavailable',
         'audit_unavailable',
         'overloaded',

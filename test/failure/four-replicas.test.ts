@@ -30,14 +30,14 @@ describe('Four replicas that answer from memory, under load', () => {
     timeout: 240_000,
   }, async () => {
     const load = replicas.map((replica, index) =>
-      watchValidations(replica, background[index] as string, LOAD_EVERY_MS),
+      watchValidations(replica, background[index] as string, { everyMs: LOAD_EVERY_MS }),
     );
     const lags: number[] = [];
     for (let revocation = 0; revocation < REVOCATIONS; revocation += 1) {
       const revoker = replicas[revocation % replicas.length] as ReplicaProcess;
       const { id, key } = await revoker.issueKey(org);
       await Promise.all(replicas.map((replica) => warm(replica, key)));
-      const watches = replicas.map((replica) => watchValidations(replica, key, 2));
+      const watches = replicas.map((replica) => watchValidations(replica, key, { everyMs: 2 }));
       for (const { seen } of watches) await expect.poll(() => seen.length, { interval: 5 }).toBeGreaterThan(1);
       await revoker.asService('DELETE', `/internal/api-keys/${id}?clerkOrgId=${org}`);
       const answeredMs = performance.now();

@@ -31,7 +31,7 @@ describe('A flood of well-formed keys that nobody issued, on a slow database', (
     apart.pool.onSent = (bytes) => sent.push(bytes);
     apart.pool.delay(100);
     const flood = Array.from({ length: UNKNOWN_KEYS }, () => generateKey(PREFIX, 'live'));
-    const watches = known.map((key) => watchValidations(apart.led, key, 50));
+    const watches = known.map((key) => watchValidations(apart.led, key, { everyMs: 50 }));
     const answers = new Map<string, { status: number; code: string; retryAfter: string | null }[]>();
     // Each of them twice, more at once than can be looked up in the time that one waits.
     const rest = [...flood, ...flood];

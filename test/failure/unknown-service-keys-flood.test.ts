@@ -40,7 +40,7 @@ describe('A flood of well-formed service keys that nobody issued, on a slow data
     // A look-up has 350 ms, and what comes later is not remembered.
     apart.pool.delay(75);
     const flood = Array.from({ length: UNKNOWN_KEYS }, () => generateKey('ks', 'service').key);
-    const watch = watchValidations(apart.led, apiKey, 50);
+    const watch = watchValidations(apart.led, apiKey, { everyMs: 50 });
     const answers: { key: string; status: number; code: string; retryAfter: string | null }[] = [];
     // Each of them twice, more at once than can be looked up in the time that one waits.
     const rest = [...flood, ...flood];

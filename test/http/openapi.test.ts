@@ -103,8 +103,10 @@ describe('GET /openapi.json', () => {
       'POST /internal/keys/{provider}/check',
       'POST /internal/keys/{provider}/report',
       'POST /internal/keys/{provider}/rollback',
+      'POST /internal/organizations/{clerkOrgId}/freeze-reveals',
       'POST /internal/organizations/{clerkOrgId}/resume',
       'POST /internal/organizations/{clerkOrgId}/suspend',
+      'POST /internal/organizations/{clerkOrgId}/unfreeze-reveals',
       'PUT /internal/keys/{provider}/source',
     ]);
   });

@@ -50,6 +50,20 @@ export const ROUTES = [
     caller: 'service',
     allow: 'POST',
   },
+  {
+    path: '/internal/organizations/{clerkOrgId}/freeze-reveals',
+    example: '/internal/organizations/org_nobody/freeze-reveals',
+    caller: 'service',
+    allow: 'POST',
+  },
+  {
+    path: '/internal/organizations/{clerkOrgId}/unfreeze-reveals',
+    example: '/internal/organizations/org_nobody/unfreeze-reveals',
+    caller: 'service',
+    allow: 'POST',
+  },
+  { path: '/internal/freeze-reveals', example: '/internal/freeze-reveals', caller: 'service', allow: 'POST' },
+  { path: '/internal/unfreeze-reveals', example: '/internal/unfreeze-reveals', caller: 'service', allow: 'POST' },
   { path: '/webhooks/clerk', example: '/webhooks/clerk', caller: 'clerk', allow: 'POST' },
   { path: '/internal/providers', example: '/internal/providers', caller: 'service', allow: 'GET, HEAD' },
   {

@@ -17,13 +17,23 @@ export interface ValidationWatch {
   stop(): Promise<SeenValidation[]>;
 }
 
+interface How {
+  everyMs?: number;
+  /** What is asked of the key, if it is more than whether it is good. */
+  path?: string;
+}
+
 /** Validates a key again and again, every few milliseconds whether or not the one before has been answered. */
-export function watchValidations(client: Pick<Client, 'asHolder'>, key: string, everyMs = 20): ValidationWatch {
+export function watchValidations(
+  client: Pick<Client, 'asHolder'>,
+  key: string,
+  { everyMs = 20, path = '/validate' }: How = {},
+): ValidationWatch {
   const seen: SeenValidation[] = [];
   const asked: Promise<void>[] = [];
   const ask = async () => {
     const beganMs = performance.now();
-    const { answer, tookMs } = await timed(() => client.asHolder(key, '/validate'));
+    const { answer, tookMs } = await timed(() => client.asHolder(key, path));
     seen.push({ beganMs, tookMs, status: answer.status, code: answer.body.code });
   };
   const timer = setInterval(() => {

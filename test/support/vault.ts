@@ -11,6 +11,7 @@ import { KeyVersions } from '../../src/provider-keys/key-versions.ts';
 import { type Owner, PLATFORM } from '../../src/provider-keys/owner.ts';
 import { ProviderKeys } from '../../src/provider-keys/provider-keys.ts';
 import { RecordedReveals } from '../../src/provider-keys/recorded-reveals.ts';
+import { RevealGate } from '../../src/reveal-freezes/reveal-gate.ts';
 import { LastUsed } from '../../src/usage/last-used.ts';
 import { quietAudit } from './audit.ts';
 import { newOrganization } from './client.ts';
@@ -101,7 +102,7 @@ export async function createVaultDatabase(): Promise<VaultDatabase> {
         database,
         audit,
         opener,
-        reveals: new RecordedReveals(audit, opener),
+        reveals: new RecordedReveals(audit, opener, new RevealGate({ database, changes })),
         changes,
         cacheMaxBytes: 1024 * 1024,
         lookUpsAtOnce: 2,

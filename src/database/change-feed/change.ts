@@ -15,7 +15,12 @@ export type Change =
   | { kind: 'membership-changed'; clerkOrgId: string }
   /** Nothing of it is remembered: only services are handed it, and each time it is read. */
   | { kind: 'platform-key-changed'; provider: string }
+  /** For whom secrets are revealed, of any organisation or everywhere. */
+  | { kind: 'reveal-freezes-changed' }
   | { kind: 'everything-changed' };
+
+/** The name by which memory knows what is frozen. */
+export const REVEAL_FREEZES = 'reveal-freezes';
 
 /** The SHA-256 of a key as memory knows it: a character for each byte, half the size of its hexadecimal form. */
 export function keyHashOf(sha256: Buffer): string {
@@ -27,10 +32,12 @@ const MEMBERSHIP_CHANGED = 'membership changed ';
 const MEMBERSHIP = new RegExp(`^${MEMBERSHIP_CHANGED}(\\S{1,255})$`);
 const DATA_KEY = /^data-key removed ([0-9a-f-]{36})$/;
 const PLATFORM_KEY = /^platform-key changed ([a-z0-9][a-z0-9-]{0,62})$/;
+const REVEAL_FREEZES_CHANGED = 'reveal-freezes changed';
 const ORGANIZATION = /^organization changed ([0-9a-f-]{36})$/;
 
 /** Reads a notification. One that is not understood, a later version's perhaps, may mean anything: everything changed. */
 export function parseChange(payload: string): Change {
+  if (payload === REVEAL_FREEZES_CHANGED) return { kind: 'reveal-freezes-changed' };
   const [, whose, verb, hash] = KEY.exec(payload) ?? [];
   if (hash !== undefined) {
     return {
@@ -66,6 +73,8 @@ export function subjectOf(change: Change): string | null {
       return change.clerkOrgId;
     case 'platform-key-changed':
       return `platform-key ${change.provider}`;
+    case 'reveal-freezes-changed':
+      return REVEAL_FREEZES;
     case 'everything-changed':
       return null;
     default:

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { keyHashOf, membershipChange, parseChange, subjectOf } from '../../../src/database/change-feed/change.ts';
+import {
+  keyHashOf,
+  membershipChange,
+  parseChange,
+  REVEAL_FREEZES,
+  subjectOf,
+} from '../../../src/database/change-feed/change.ts';
 import { hashKeyText } from '../../../src/key-format.ts';
 
 const HASH = createHash('sha256').update('somebody').digest();
@@ -54,6 +60,12 @@ describe('a change, as it is announced', () => {
     expect(subjectOf(change)).toBe('platform-key open-ai-2');
   });
 
+  it('is of what reveals are frozen', () => {
+    const change = parseChange('reveal-freezes changed');
+    expect(change).toEqual({ kind: 'reveal-freezes-changed' });
+    expect(subjectOf(change)).toBe(REVEAL_FREEZES);
+  });
+
   it('is of everything', () => {
     const change = parseChange('everything changed');
     expect(change).toEqual({ kind: 'everything-changed' });
@@ -89,6 +101,8 @@ describe('a change, as it is announced', () => {
     'platform-key changed OpenAI',
     `platform-key changed ${'a'.repeat(64)}`,
     'platform-key removed openai',
+    'reveal-freezes changed ',
+    'reveal-freezes',
     '{"kind":"api-key-revoked"}',
   ])('is one of everything when it is not understood: %j', (payload) => {
     expect(parseChange(payload)).toEqual({ kind: 'everything-changed' });
