@@ -1,6 +1,8 @@
 import { ApiKeys } from './api-keys/api-keys.ts';
 import { apiKeyChangeEndpoints } from './api-keys/change-endpoints.ts';
 import { apiKeyEndpoints } from './api-keys/endpoints.ts';
+import { keyImportEndpoint } from './api-keys/import-endpoints.ts';
+import { KeyImports } from './api-keys/key-imports.ts';
 import { KeyRotations } from './api-keys/key-rotations.ts';
 import { KeyTrouble } from './api-keys/key-trouble.ts';
 import { KeyUpdates } from './api-keys/key-updates.ts';
@@ -67,6 +69,7 @@ export function composeApiKeys({
     client,
     endpoints: [
       validationEndpoint(validation, client),
+      keyImportEndpoint(new KeyImports(audit, changes), service),
       ...apiKeyEndpoints(apiKeys, service),
       ...apiKeyChangeEndpoints({ updates, rotations }, service),
       ...keyTroubleEndpoints(trouble, service),

@@ -44,8 +44,11 @@ export const status = z.enum(API_KEY_STATUSES);
 /** A key in a list. Never the key itself, nor its hash. */
 export const apiKeyItem = z.object({
   id: z.uuid(),
-  keyPrefix: z.string().meta({ description: 'The start of the key.', example: 'ks_live_4fGh' }),
-  last4: z.string().length(4),
+  keyPrefix: z.string().meta({
+    description: 'The start of the key; empty for an imported one unless it was told.',
+    example: 'ks_live_4fGh',
+  }),
+  last4: z.string().max(4).meta({ description: 'Its end, likewise.' }),
   name: z.string().nullable(),
   status,
   enabled: z.boolean(),

@@ -6,6 +6,7 @@ export const NO_ORGANIZATION = '00000000-0000-0000-0000-000000000000';
 /** All that may be recorded. The names are what callers filter by, and they are never given another meaning. */
 export const AUDIT_ACTIONS = [
   'api_key.issued',
+  'api_key.imported',
   'api_key.updated',
   'api_key.rotated',
   'api_key.revoked',

@@ -93,7 +93,7 @@ export function addEndpoints(
     // Express answers HEAD through the GET handler unless something comes first.
     if (ofPath.some(({ revealsSecret }) => revealsSecret)) app.head(path, refusal);
     for (const endpoint of ofPath) {
-      const readInput = inputReader(endpoint.request);
+      const readInput = inputReader(endpoint.request, endpoint.largestBodyBytes);
       app[endpoint.method](path, (request, response, next) => {
         serve(endpoint, readInput, checkResponses, request, response)?.catch(next);
       });

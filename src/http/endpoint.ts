@@ -83,6 +83,8 @@ export interface EndpointDefinition<C extends Caller | null, R extends RequestSc
   responses: S;
   /** What it may answer beside what every endpoint may (see openapi.ts) and what its authentication adds. */
   errors?: readonly ErrorCode[];
+  /** Where a body may be larger than anywhere else. */
+  largestBodyBytes?: number;
   /** It hands out a secret, so that HEAD, which would be recorded as a reveal and show nothing, is 405. */
   revealsSecret?: boolean;
   handle(caller: C, input: Input<R>): Reply<NoInfer<S>> | Promise<Reply<NoInfer<S>>>;

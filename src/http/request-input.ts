@@ -8,28 +8,32 @@ import { findUnsafeText, publicName } from './safe-text.ts';
 import { validationMessage } from './validation-messages.ts';
 
 const BODY_LIMIT_BYTES = 64 * 1024;
+/** More of what is wrong helps nobody, and would be an answer larger than the request. */
+const MOST_FIELDS_TOLD = 100;
 
-const parseJson = express.json({
-  limit: BODY_LIMIT_BYTES,
-  type: 'application/json',
-  strict: false, // whether it has to be an object is the schema's to say
-  verify(_request, _response, body, charset) {
-    // JSON is UTF-8 (RFC 8259 §8.1); decoding anything else would silently change what is stored.
-    if (charset !== 'utf-8') throw unsupported();
-    if (!isUtf8(body)) throw new ServiceError('malformed_json', 'The body is not valid UTF-8.');
-  },
-});
+const jsonParser = (limit: number) =>
+  express.json({
+    limit,
+    type: 'application/json',
+    strict: false, // whether it has to be an object is the schema's to say
+    verify(_request, _response, body, charset) {
+      // JSON is UTF-8 (RFC 8259 §8.1); decoding anything else would silently change what is stored.
+      if (charset !== 'utf-8') throw unsupported();
+      if (!isUtf8(body)) throw new ServiceError('malformed_json', 'The body is not valid UTF-8.');
+    },
+  });
 
 /** Nothing is decoded: a signature is about the bytes. */
-const readBytes = express.raw({ limit: BODY_LIMIT_BYTES, type: 'application/json', inflate: false });
+const bytesReader = (limit: number) => express.raw({ limit, type: 'application/json', inflate: false });
 
 /** Reads the parts of a request that its endpoint describes. @throws ServiceError for anything that does not fit */
 export type InputReader = (request: Request, response: Response) => RawInput | Promise<RawInput>;
 
 /** What depends on the endpoint alone is done here, once. */
-export function inputReader(schemas: RequestSchemas): InputReader {
+export function inputReader(schemas: RequestSchemas, largestBodyBytes = BODY_LIMIT_BYTES): InputReader {
   const { params, query, headers, body, rawBody } = schemas;
   if (rawBody !== undefined) {
+    const readBytes = bytesReader(largestBodyBytes);
     return async (request, response) => {
       refuseRepeatedContentType(request);
       const bytes = await readBody(readBytes, request, response);
@@ -37,6 +41,7 @@ export function inputReader(schemas: RequestSchemas): InputReader {
     };
   }
   if (body !== undefined) {
+    const parseJson = jsonParser(largestBodyBytes);
     return async (request, response) => {
       refuseRepeatedContentType(request);
       return parse(schemas, request, await readBody(parseJson, request, response));
@@ -106,7 +111,9 @@ export function invalidRequest(fields: readonly InvalidField[]): ServiceError {
   const first = fields[0] ?? { pointer: '', detail: 'is not valid' };
   const more = fields.length > 1 ? ` (and ${fields.length - 1} more)` : '';
   const subject = first.pointer === '' ? 'The request' : first.pointer.slice(1);
-  return new ServiceError('invalid_request', `${subject} ${first.detail}${more}.`, { fields });
+  return new ServiceError('invalid_request', `${subject} ${first.detail}${more}.`, {
+    fields: fields.slice(0, MOST_FIELDS_TOLD),
+  });
 }
 
 async function readBody(read: RequestHandler, request: Request, response: Response): Promise<unknown> {
@@ -127,13 +134,17 @@ function bodyError(error: unknown): unknown {
     case 'entity.parse.failed':
       return new ServiceError('malformed_json', 'The body is not valid JSON.');
     case 'entity.too.large':
-      return new ServiceError('payload_too_large', `The body is larger than ${BODY_LIMIT_BYTES / 1024} KiB.`);
+      return new ServiceError('payload_too_large', `The body is larger than ${sizeOf(error as { limit: number })}.`);
     case 'charset.unsupported':
     case 'encoding.unsupported':
       return unsupported();
     default:
       return new ServiceError('invalid_request', 'The body could not be read to its end.');
   }
+}
+
+function sizeOf({ limit }: { limit: number }): string {
+  return limit < 1024 * 1024 ? `${limit / 1024} KiB` : `${limit / 1024 / 1024} MiB`;
 }
 
 function unsupported(): ServiceError {
@@ -147,8 +158,21 @@ function refuseRepeatedContentType(request: Request): void {
   }
 }
 
+/** Names below the second are the caller's own, of its metadata say, and are not sent back. Places in a list are no names. */
+const NAMES_TOLD = 2;
+
+function toldPath(path: readonly PropertyKey[]): string[] {
+  let names = 0;
+  const ownNames = path.findIndex((segment) => {
+    if (typeof segment !== 'number') names += 1;
+    return names > NAMES_TOLD;
+  });
+  const told = ownNames === -1 ? path : path.slice(0, ownNames);
+  return told.map((segment) => `/${publicName(String(segment))}`);
+}
+
 function toFields(issue: z.core.$ZodIssue): InvalidField[] {
-  const path = issue.path.slice(0, 2).map((segment) => `/${publicName(String(segment))}`);
+  const path = toldPath(issue.path);
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       pointer: [...path, `/${publicName(key)}`].join(''),

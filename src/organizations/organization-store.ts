@@ -1,4 +1,4 @@
-import { eq } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
 import { organizations } from '../database/schema.ts';
 
@@ -24,6 +24,30 @@ export async function holdOrganization(
     .where('id' in which ? eq(organizations.id, which.id) : eq(organizations.clerkOrgId, which.clerkOrgId))
     .for('key share');
   return row;
+}
+
+/** Several, by Clerk's ids, in the order in which everybody who holds several does; those that are not known are left out. */
+export async function holdOrganizations(
+  queries: Queries,
+  clerkOrgIds: readonly string[],
+): Promise<(HeldOrganization & { clerkOrgId: string })[]> {
+  return queries
+    .select({ ...held, clerkOrgId: organizations.clerkOrgId })
+    .from(organizations)
+    .where(sql`${organizations.clerkOrgId} = any(${sql.param([...clerkOrgIds])}::text[])`)
+    .orderBy(organizations.clerkOrgId)
+    .for('key share');
+}
+
+/** Leaves out those that are there already, or appear while this runs. */
+export async function insertOrganizations(
+  queries: Queries,
+  rows: readonly { id: string; clerkOrgId: string }[],
+): Promise<void> {
+  await queries
+    .insert(organizations)
+    .values([...rows])
+    .onConflictDoNothing({ target: organizations.clerkOrgId });
 }
 
 export async function findOrganizationId(queries: Queries, clerkOrgId: string): Promise<string | undefined> {

@@ -6,7 +6,9 @@ import {
   findOrganizationId,
   type HeldOrganization,
   holdOrganization,
+  holdOrganizations,
   insertOrganization,
+  insertOrganizations,
 } from './organization-store.ts';
 
 /**
@@ -23,6 +25,29 @@ export async function ensureOrganization(queries: Queries, clerkOrgId: string): 
     (await holdOrganization(queries, { clerkOrgId }));
   if (organization === undefined) throw new Error('An organisation is missing right after it was made');
   return living(organization);
+}
+
+/**
+ * The same for many at once.
+ *
+ * @returns the row ids by Clerk's ids, without those that have ended
+ */
+export async function ensureOrganizations(
+  queries: Queries,
+  clerkOrgIds: readonly string[],
+): Promise<Map<string, string>> {
+  const wanted = [...new Set(clerkOrgIds)].sort();
+  const known = await holdOrganizations(queries, wanted);
+  const isKnown = new Set(known.map(({ clerkOrgId }) => clerkOrgId));
+  const missing = wanted.filter((clerkOrgId) => !isKnown.has(clerkOrgId));
+  if (missing.length > 0) {
+    await insertOrganizations(
+      queries,
+      missing.map((clerkOrgId) => ({ id: uuidv7(), clerkOrgId })),
+    );
+    known.push(...(await holdOrganizations(queries, missing)));
+  }
+  return new Map(known.filter(({ endedAt }) => endedAt === null).map(({ clerkOrgId, id }) => [clerkOrgId, id]));
 }
 
 /**

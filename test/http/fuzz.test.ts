@@ -121,6 +121,7 @@ describe('no endpoint ever answers 5xx, and every 4xx is a problem', () => {
       ['POST', '/internal/service-keys'],
       ['DELETE', '/internal/api-keys/{id}'],
       ['POST', '/internal/api-keys/identify'],
+      ['POST', '/internal/api-keys/import'],
       ['PATCH', '/internal/api-keys/{id}'],
       ['POST', '/internal/api-keys/{id}/rotate'],
       ...['/internal/keys', '/internal/platform-keys'].flatMap((path) => [

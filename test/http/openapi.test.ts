@@ -98,6 +98,7 @@ describe('GET /openapi.json', () => {
     expect(refused.toSorted()).toEqual([
       'PATCH /internal/api-keys/{id}',
       'POST /internal/api-keys',
+      'POST /internal/api-keys/import',
       'POST /internal/api-keys/{id}/rotate',
       'POST /internal/keys',
       'POST /internal/keys/{provider}/check',

@@ -10,6 +10,7 @@ import { callsWith, type NamedCaller, newServiceCaller } from '../support/servic
 const NEEDED: Record<string, Permission | 'root'> = {
   'GET /internal/api-keys': 'api-keys:read',
   'POST /internal/api-keys': 'api-keys:write',
+  'POST /internal/api-keys/import': 'root',
   'GET /internal/api-keys/{id}': 'api-keys:read',
   'DELETE /internal/api-keys/{id}': 'api-keys:write',
   'PATCH /internal/api-keys/{id}': 'api-keys:write',

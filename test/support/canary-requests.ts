@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { OPERATIONS } from './routes.ts';
 import { signedHeaders } from './webhooks.ts';
 
@@ -28,6 +29,9 @@ const event: Body = (clerkOrgId, secret) => ({
 /** What each operation with a body is sent when all is well; a secret stands where one belongs. */
 const BODIES: Record<string, Body> = {
   'POST /internal/api-keys': named,
+  'POST /internal/api-keys/import': (clerkOrgId, secret) => ({
+    keys: [{ clerkOrgId, sha256: createHash('sha256').update(secret).digest('hex'), name: 'canary' }],
+  }),
   'PATCH /internal/api-keys/{id}': (clerkOrgId) => ({ clerkOrgId, name: 'canary', enabled: true }),
   'POST /internal/api-keys/{id}/rotate': (clerkOrgId) => ({ clerkOrgId, gracePeriodSeconds: 1 }),
   'POST /internal/api-keys/identify': (_org, secret) => ({ key: secret }),

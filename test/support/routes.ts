@@ -17,6 +17,7 @@ export const ROUTES = [
     caller: 'service',
     allow: 'POST',
   },
+  { path: '/internal/api-keys/import', example: '/internal/api-keys/import', caller: 'service', allow: 'POST' },
   { path: '/internal/api-keys/identify', example: '/internal/api-keys/identify', caller: 'service', allow: 'POST' },
   {
     path: '/internal/organizations/{clerkOrgId}/revoke-api-keys',

@@ -27,7 +27,13 @@ describe('findUnsafeText', () => {
   ])('finds %s, wherever in a value it stands', (_what, text) => {
     expect(findUnsafeText(text)).toEqual({ pointer: '', detail: TEXT });
     expect(findUnsafeText({ name: text })).toEqual({ pointer: '/name', detail: TEXT });
-    expect(findUnsafeText({ scopes: ['read', text] })).toEqual({ pointer: '/scopes', detail: TEXT });
+    expect(findUnsafeText({ scopes: ['read', text] })).toEqual({ pointer: '/scopes/1', detail: TEXT });
+    expect(findUnsafeText({ keys: [{}, { name: text }] })).toEqual({ pointer: '/keys/1/name', detail: TEXT });
+    expect(findUnsafeText({ keys: [{ metadata: { own: [text] } }] })).toEqual({
+      pointer: '/keys/0/metadata',
+      detail: TEXT,
+    });
+    expect(findUnsafeText({ keys: [[{ own: text }]] })).toEqual({ pointer: '/keys/0', detail: TEXT });
     expect(findUnsafeText([text])).toEqual({ pointer: '/0', detail: TEXT });
     expect(findUnsafeText({ metadata: { deep: [{ deeper: text }] } })).toEqual({ pointer: '/metadata', detail: TEXT });
   });
@@ -47,7 +53,7 @@ describe('findUnsafeText', () => {
 
   it('refuses nesting from the thirty-third level on', () => {
     expect(findUnsafeText(nested(32))).toBeNull();
-    expect(findUnsafeText(nested(33))).toEqual({ pointer: '/0', detail: 'must not be nested deeper than 32 levels' });
+    expect(findUnsafeText(nested(33))).toEqual({ pointer: '/0/0', detail: 'must not be nested deeper than 32 levels' });
   });
 
   it('is not overflowed by the deepest value that fits into a body', () => {
@@ -65,9 +71,12 @@ describe('findUnsafeText', () => {
 });
 
 describe('publicName', () => {
-  it.each(['clerkOrgId', 'apiKey', 'a_b', '0', '9999'])('repeats what looks like the name of a field: %s', (name) => {
-    expect(publicName(name)).toBe(name);
-  });
+  it.each(['clerkOrgId', 'apiKey', 'a_b', 'sha256', 'last4', '0', '9999'])(
+    'repeats what looks like the name of a field: %s',
+    (name) => {
+      expect(publicName(name)).toBe(name);
+    },
+  );
 
   it.each(['', 'ClerkOrgId', 'sk-test', 'abc1', 'a'.repeat(33), '12345', 'a b', 'é', 'a\n'])(
     'replaces what might be a value in the wrong place: %j',

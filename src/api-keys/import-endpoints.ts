@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { ROOT } from '../caller.ts';
+import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
+import { importedKeys, importResult } from './import-schemas.ts';
+import type { KeyImports } from './key-imports.ts';
+
+const LARGEST_BODY_BYTES = 1024 * 1024;
+
+export function keyImportEndpoint(imports: KeyImports, service: ServiceAuthentication): Endpoint {
+  return endpoint({
+    method: 'post',
+    path: '/internal/api-keys/import',
+    tag: 'API keys',
+    summary: 'Take over API keys that were issued elsewhere, by their hashes',
+    description:
+      'Up to 1,000 at once, all or none; the body may have 1 MiB. The keys go on as they are, whatever their form. A hash ' +
+      'that is known already, of whichever organisation, is a `duplicate` and changes nothing. What is to be shown of a ' +
+      'key, `keyPrefix` and `last4`, is empty unless it is sent.',
+    authentication: service(ROOT),
+    errors: ['organization_deleted', 'audit_unavailable'],
+    largestBodyBytes: LARGEST_BODY_BYTES,
+    request: { body: z.strictObject({ keys: importedKeys }) },
+    responses: {
+      200: {
+        description: 'What became of each, in the order of the request.',
+        schema: z.object({ imported: z.int(), duplicates: z.int(), results: z.array(importResult) }),
+      },
+    },
+    async handle(caller, { body }) {
+      const keys = body.keys.map(({ sha256, name, expiresAt, scopes, metadata, ...key }) => ({
+        ...key,
+        keyHash: sha256,
+        name: name ?? null,
+        expiresAt: expiresAt ?? null,
+        scopes: scopes ?? null,
+        metadata: metadata ?? {},
+      }));
+      const results = await imports.import(caller, keys);
+      const imported = results.filter(({ status }) => status === 'imported').length;
+      return { status: 200, body: { imported, duplicates: results.length - imported, results } };
+    },
+  });
+}

@@ -1,0 +1,78 @@
+import { uuidv7 } from 'uuidv7';
+import type { Audit } from '../audit/audit.ts';
+import type { AuditEntry } from '../audit/event.ts';
+import type { Caller } from '../caller.ts';
+import { keyHashOf } from '../database/change-feed/change.ts';
+import type { Changes } from '../database/change-feed/change-feed.ts';
+import { ServiceError } from '../errors.ts';
+import { ensureOrganizations } from '../organizations/organizations.ts';
+import type { ApiKey, ApiKeySettings } from './api-key.ts';
+import { type InsertedApiKey, insertNewApiKeys } from './import-store.ts';
+
+/** A key that was issued elsewhere: its hash, and what is to be shown of it and to hold for it. */
+export interface ImportedKey extends ApiKeySettings, Pick<ApiKey, 'environment' | 'keyPrefix' | 'last4'> {
+  clerkOrgId: string;
+  /** SHA-256 of the whole key, 32 bytes. */
+  keyHash: Buffer;
+}
+
+/** What became of an item: `duplicate` says nothing of who has that key. */
+export type ImportResult = { status: 'imported'; id: string } | { status: 'duplicate' };
+
+/** Takes over keys from elsewhere by their hashes. */
+export class KeyImports {
+  readonly #audit: Audit;
+  readonly #changes: Changes;
+
+  constructor(audit: Audit, changes: Changes) {
+    this.#audit = audit;
+    this.#changes = changes;
+  }
+
+  /**
+   * All in one transaction. A key whose hash is known already, as any organisation's or from an earlier item, is left as it
+   * is. Once it is answered this replica validates the new ones; the others do as soon as the database has told them.
+   *
+   * @returns a result for each item, in their order
+   * @throws ServiceError `organization_deleted`, which names the first item of one
+   */
+  async import(caller: Caller, keys: readonly ImportedKey[]): Promise<ImportResult[]> {
+    const wanted = keys.map((key) => ({ ...key, id: uuidv7(), rotatedFrom: null }));
+    const first = new Map(wanted.toReversed().map((key) => [keyHashOf(key.keyHash), key]));
+    const inserted = await this.#audit.change(caller, async (queries) => {
+      const organizations = await ensureOrganizations(
+        queries,
+        keys.map(({ clerkOrgId }) => clerkOrgId),
+      );
+      const rows = [...first.values()].map(({ clerkOrgId, ...key }) => ({
+        ...key,
+        organizationId: organizations.get(clerkOrgId) ?? ended(keys, clerkOrgId),
+      }));
+      const result = await insertNewApiKeys(queries, rows);
+      return { result, events: result.map(importedEvent) };
+    });
+    const isNew = new Set(inserted.map(({ id }) => id));
+    for (const { id, keyHash } of wanted) {
+      if (isNew.has(id)) this.#changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(keyHash) });
+    }
+    return wanted.map(({ id }) => (isNew.has(id) ? { status: 'imported', id } : { status: 'duplicate' }));
+  }
+}
+
+function ended(keys: readonly ImportedKey[], clerkOrgId: string): never {
+  const place = keys.findIndex((key) => key.clerkOrgId === clerkOrgId);
+  throw new ServiceError(
+    'organization_deleted',
+    `The organisation of /keys/${place} was deleted, so that nothing was imported. Leave its keys out.`,
+    { context: { item: place } },
+  );
+}
+
+function importedEvent({ organizationId, id, environment, scopes, expiresAt, enabled }: InsertedApiKey): AuditEntry {
+  return {
+    organizationId,
+    action: 'api_key.imported',
+    target: { type: 'api-key', id },
+    details: { environment, scopes, expiresAt: expiresAt?.toISOString() ?? null, enabled },
+  };
+}
