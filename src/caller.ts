@@ -1,8 +1,14 @@
 /** What is known of the request that a caller acts through; on the command line there is none. */
 export interface Origin {
   requestId: string;
-  /** The peer's address as the server sees it. */
+  /** Where it comes from; in one form, see `normalAddress`. */
   address: string | null;
+}
+
+/** Of a request that came over HTTP. */
+export interface RequestOrigin extends Origin {
+  /** The address is known to be the client's own, and not that of a proxy or a gateway between. */
+  addressIsClients: boolean;
 }
 
 /** All that a service key can allow. What none of these names is the root caller's alone. */

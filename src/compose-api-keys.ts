@@ -16,6 +16,7 @@ import type { Database } from './database/database.ts';
 import type { ClientAuthentication, Endpoint, ServiceAuthentication } from './http/endpoint.ts';
 import type { LastUsed } from './usage/last-used.ts';
 import { clientAuthentication } from './validation/client-authentication.ts';
+import type { ServiceKeyTest } from './validation/client-origin.ts';
 import { validationEndpoint } from './validation/endpoints.ts';
 import type { KnownKey } from './validation/known-key.ts';
 import { type KeyHolder, KeyValidation } from './validation/validation.ts';
@@ -37,6 +38,7 @@ export function composeApiKeys({
   clerk,
   lastUsed,
   service,
+  isServiceKey,
   cacheMaxBytes,
   lookUpsAtOnce,
 }: {
@@ -47,6 +49,7 @@ export function composeApiKeys({
   clerk: Clerk;
   lastUsed: LastUsed;
   service: ServiceAuthentication;
+  isServiceKey: ServiceKeyTest;
   cacheMaxBytes: number;
   lookUpsAtOnce: number;
 }): ComposedApiKeys {
@@ -60,7 +63,7 @@ export function composeApiKeys({
     cacheMaxBytes,
     lookUpsAtOnce,
   });
-  const client = clientAuthentication(validation);
+  const client = clientAuthentication(validation, isServiceKey);
   const apiKeys = new ApiKeys(database, audit, changes, config.apiKeyPrefix);
   const updates = new KeyUpdates(audit, changes);
   const rotations = new KeyRotations(audit, changes, config.apiKeyPrefix);

@@ -52,7 +52,7 @@ import { RevealGate } from './reveal-freezes/reveal-gate.ts';
 import { serviceKeyEndpoints } from './service-keys/endpoints.ts';
 import { KnownServices } from './service-keys/known-services.ts';
 import { revokeLeakedServiceKeys } from './service-keys/leaked-store.ts';
-import { rootKeyTest, serviceAuthentication } from './service-keys/service-authentication.ts';
+import { rootKeyTest, serviceAuthentication, serviceKeyTest } from './service-keys/service-authentication.ts';
 import { ServiceKeys } from './service-keys/service-keys.ts';
 import { LastUsed, type WriteLastUsed } from './usage/last-used.ts';
 import { writeApiKeyUses, writeProviderKeyUses, writeServiceKeyUses } from './usage/last-used-store.ts';
@@ -185,6 +185,7 @@ export function compose({
     clerk,
     lastUsed: apiKeyUses,
     service,
+    isServiceKey: serviceKeyTest(isRootKey, services),
     cacheMaxBytes: cacheMaxBytes('apiKeys'),
     lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.apiKeys),
   });
@@ -277,6 +278,7 @@ export function compose({
     checkResponses: config.environment !== 'production',
     docsEnabled: config.docsEnabled,
     errorDocsUrl: config.errorDocsUrl,
+    trustProxy: config.trustProxy,
     isDraining,
     observer: {
       started: () => drain.requestStarted(),

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { weakness } from './encryption/weak-key.ts';
+import { readTrustProxy, TRUST_PROXY_PROBLEM, type TrustProxy } from './http/trust-proxy.ts';
 import { BaseUrlProblem, type ProviderBaseUrl, readBaseUrls } from './providers/base-urls.ts';
 
 /** Everything that may be printed, and nothing else. */
@@ -8,6 +9,8 @@ export interface Config {
   environment: 'production' | 'development' | 'test';
   host: string;
   port: number;
+  /** null: no proxy is believed about where a request comes from. */
+  trustProxy: TrustProxy | null;
   apiKeyPrefix: string;
   docsEnabled: boolean;
   /** Where a copy of docs/errors.md can be read; the start of every problem's `type`. */
@@ -139,6 +142,13 @@ const providerBaseUrls = z.string().transform((list, context) => {
   }
 });
 
+const trustProxy = z.string().transform((text, context) => {
+  const proxies = readTrustProxy(text);
+  if (proxies !== null) return proxies;
+  context.addIssue({ code: 'custom', message: TRUST_PROXY_PROBLEM });
+  return z.NEVER;
+});
+
 const HEXADECIMAL_KEY = /^[0-9a-fA-F]{64}$/;
 /** Of a key itself: an alias can be led to another one. */
 const KMS_KEY = /^aws-kms:\/\/(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+)$/;
@@ -190,6 +200,7 @@ const variables = z.object({
     .optional(),
   HOST: z.string().default('0.0.0.0'),
   PORT: port().prefault('3001'),
+  TRUST_PROXY: trustProxy.optional(),
   METRICS_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port().optional(),
   LOG_LEVEL: oneOf('debug', 'info', 'warn', 'error', 'silent').default('info'),
@@ -262,6 +273,7 @@ function toConfig(v: Variables): Config {
     environment: v.NODE_ENV,
     host: v.HOST,
     port: v.PORT,
+    trustProxy: v.TRUST_PROXY ?? null,
     apiKeyPrefix: v.API_KEY_PREFIX,
     docsEnabled: v.DOCS_ENABLED === 'true',
     errorDocsUrl: v.ERROR_DOCS_URL,

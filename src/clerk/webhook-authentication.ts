@@ -15,11 +15,11 @@ export function webhookAuthentication(signingSecret: string): Authentication<Web
     security: 'webhookSignature',
     needs: null,
     errors: ['webhook_signature_invalid'],
-    authenticate({ header, origin }) {
+    authenticate({ header, origin: { requestId, address } }) {
       const values = SIGNATURE_HEADERS.map((name) => [name, header(name)] as const);
       if (values.some(([, value]) => !value)) throw signatureInvalid('headers');
       const signed = Object.fromEntries(values) as SignatureHeaders;
-      return { ...origin, kind: 'system', name: 'clerk-webhook', signed };
+      return { requestId, address, kind: 'system', name: 'clerk-webhook', signed };
     },
     async prove({ signed }, { rawBody }) {
       const reason = await whyUnverified(signingSecret, signed, rawBody as Buffer);

@@ -6,6 +6,7 @@ import { errorHandler, notFound } from './error-handler.ts';
 import { observe, type RequestObserver } from './observe.ts';
 import { requestIdOf } from './request-id.ts';
 import { RequestState } from './request-state.ts';
+import type { TrustProxy } from './trust-proxy.ts';
 
 export interface AppOptions {
   endpoints: readonly Endpoint[];
@@ -13,6 +14,8 @@ export interface AppOptions {
   checkResponses: boolean;
   docsEnabled: boolean;
   errorDocsUrl: string;
+  /** Proxies that are believed about where a request comes from; null: none. */
+  trustProxy: TrustProxy | null;
   observer: RequestObserver;
   /** While true, every answer asks its connection to close. */
   isDraining: () => boolean;
@@ -24,6 +27,7 @@ export function createApp({
   checkResponses,
   docsEnabled,
   errorDocsUrl,
+  trustProxy,
   observer,
   isDraining,
 }: AppOptions): Express {
@@ -33,6 +37,7 @@ export function createApp({
   app.set('query parser', 'simple');
   // A proxy's rule on /internal must not be got around with /INTERNAL.
   app.set('case sensitive routing', true);
+  if (trustProxy !== null) app.set('trust proxy', trustProxy);
 
   // One and not several, since each costs a request about as much as its work here; the headers are reply.ts's.
   app.use((request, response, next) => {
@@ -40,7 +45,7 @@ export function createApp({
     observe(observer, request, response);
     next();
   });
-  addEndpoints(app, endpoints, { checkResponses });
+  addEndpoints(app, endpoints, { checkResponses, trustsProxies: trustProxy !== null });
   if (docsEnabled) app.use(documentation(endpoints));
   app.use(notFound);
   app.use(errorHandler(errorDocsUrl));

@@ -1,18 +1,21 @@
 import type { IncomingMessage } from 'node:http';
-import type { Origin } from '../caller.ts';
+import type { Request } from 'express';
+import type { RequestOrigin } from '../caller.ts';
+import { forwardedAddress, peerAddress } from './peer-address.ts';
 
-/** The headers by which a caller may say who it is. */
+/** The headers by which a caller may say who it is, or who asks it. */
 export type CredentialHeader =
   | 'authorization'
   | 'x-service-key'
   | 'x-api-key'
+  | 'x-client-ip'
   | 'svix-id'
   | 'svix-timestamp'
   | 'svix-signature';
 
 /** What a request shows of its sender, before anyone has judged it. */
 export interface Credentials {
-  origin: Origin;
+  origin: RequestOrigin;
   /**
    * The value of a header, trimmed; undefined when it was not sent, null when it was sent more than once. Node keeps the
    * first or joins them, either of which would let two readers of one request see two callers.
@@ -20,9 +23,12 @@ export interface Credentials {
   header(name: CredentialHeader): string | null | undefined;
 }
 
-export function credentialsOf(request: IncomingMessage, requestId: string): Credentials {
+/** @param trustsProxies whether there are proxies whose word is taken for where a request comes from */
+export function credentialsOf(request: Request, requestId: string, trustsProxies: boolean): Credentials {
   return {
-    origin: { requestId, address: request.socket.remoteAddress ?? null },
+    origin: trustsProxies
+      ? { requestId, ...forwardedAddress(request) }
+      : { requestId, address: peerAddress(request), addressIsClients: false },
     header: (name) => singleHeader(request, name),
   };
 }

@@ -10,6 +10,13 @@ import { sendJson } from './reply.ts';
 import { type InputReader, inputReader } from './request-input.ts';
 import { type RequestState, stateOf } from './request-state.ts';
 
+interface EdgeOptions {
+  /** Whether an answer that does not fit its schema is an error. */
+  checkResponses: boolean;
+  /** Whether there are proxies whose word is taken for where a request comes from. */
+  trustsProxies: boolean;
+}
+
 /**
  * The one way from HTTP into a use case and back, the same for every endpoint: authenticate, authorize, read, call, check
  * the answer against its schema, send. Whatever is thrown on the way goes to the error handler.
@@ -22,14 +29,14 @@ import { type RequestState, stateOf } from './request-state.ts';
 function serve(
   endpoint: Endpoint,
   readInput: InputReader,
-  checkResponses: boolean,
+  { checkResponses, trustsProxies }: EdgeOptions,
   request: Request,
   response: Response,
 ): void | Promise<void> {
   const state = stateOf(response);
   state.route = endpoint.path;
   const { authentication } = endpoint;
-  return after(authentication.authenticate(credentialsOf(request, state.requestId)), (caller) => {
+  return after(authentication.authenticate(credentialsOf(request, state.requestId, trustsProxies)), (caller) => {
     if (caller !== null && authentication.prove === undefined) state.callerName = callerName(caller);
     authentication.authorize?.(caller);
     return after(readInput(request, response), (input) =>
@@ -83,11 +90,7 @@ function call(endpoint: Endpoint) {
  * All endpoints, and a 405 for every path of theirs with another method. Straight in the app: each request would pay for a
  * router in it.
  */
-export function addEndpoints(
-  app: Express,
-  endpoints: readonly Endpoint[],
-  { checkResponses }: { checkResponses: boolean },
-): void {
+export function addEndpoints(app: Express, endpoints: readonly Endpoint[], options: EdgeOptions): void {
   for (const [path, ofPath] of inOrder(byPath(endpoints))) {
     const refusal = refuseMethod(path, ofPath.flatMap(methodsOf));
     // Express answers HEAD through the GET handler unless something comes first.
@@ -95,7 +98,7 @@ export function addEndpoints(
     for (const endpoint of ofPath) {
       const readInput = inputReader(endpoint.request, endpoint.largestBodyBytes);
       app[endpoint.method](path, (request, response, next) => {
-        serve(endpoint, readInput, checkResponses, request, response)?.catch(next);
+        serve(endpoint, readInput, options, request, response)?.catch(next);
       });
     }
     // Before a later path that has a parameter where this one has a word: `identify` is nobody's id, whatever the method.

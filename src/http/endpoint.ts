@@ -17,6 +17,8 @@ export interface Authentication<C extends Caller | null> {
   needs: string | null;
   /** The codes that it may throw, for the documentation. */
   errors: readonly ErrorCode[];
+  /** Headers that it reads beside the credentials, for the documentation. */
+  headers?: z.ZodObject;
   /** @throws ServiceError with one of them */
   authenticate(credentials: Credentials): C | Promise<C>;
   /**

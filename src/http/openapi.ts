@@ -59,7 +59,7 @@ function pathOf(endpoint: Endpoint, problem: z.ZodType): RouteConfig {
     request: {
       ...(request.params === undefined ? {} : { params: request.params }),
       ...(request.query === undefined ? {} : { query: request.query }),
-      ...(request.headers === undefined ? {} : { headers: request.headers }),
+      ...headersOf(endpoint),
       ...bodyOf(request),
     },
     responses: { ...answersOf(endpoint), ...problemsOf(endpoint, problem) },
@@ -84,6 +84,11 @@ function requirement({ security, needs }: Requirement): string | undefined {
 function needsOf({ security, needs }: Requirement): Record<`x-${string}`, string> {
   if (needs === null) return {};
   return security === 'apiKey' ? { 'x-scope': needs } : { 'x-permission': needs };
+}
+
+function headersOf({ request: { headers }, authentication }: Endpoint): { headers?: z.ZodObject } {
+  if (headers === undefined && authentication.headers === undefined) return {};
+  return { headers: z.object({ ...authentication.headers?.shape, ...headers?.shape }) };
 }
 
 function bodyOf({ body, rawBody }: Endpoint['request']): Pick<NonNullable<RouteConfig['request']>, 'body'> {

@@ -20,6 +20,15 @@ export function rootKeyTest(rootKeys: readonly string[]): (key: string) => boole
   };
 }
 
+/** Tells whether a service key is good, whatever it may do. A promise only where it has to be looked up. */
+export function serviceKeyTest(isRootKey: (key: string) => boolean, services: KnownServices) {
+  return (key: string): boolean | Promise<boolean> => {
+    if (isRootKey(key)) return true;
+    const outcome = services.recognize(key);
+    return outcome instanceof Promise ? outcome.then(({ known }) => known) : outcome.known;
+  };
+}
+
 /**
  * Knows the platform's services by the key that they send: `X-Service-Key`, or, when that is absent, `X-API-Key`, or
  * `Authorization: Bearer`. The root caller's is known without a database.
@@ -47,14 +56,14 @@ export function serviceAuthentication(
   });
 }
 
-function rootCaller(origin: Origin): ServiceCaller {
-  return { ...origin, kind: 'service', name: ROOT, permissions: null, revealProviders: null };
+function rootCaller({ requestId, address }: Origin): ServiceCaller {
+  return { requestId, address, kind: 'service', name: ROOT, permissions: null, revealProviders: null };
 }
 
-function callerOf(origin: Origin, outcome: Recognition): ServiceCaller {
+function callerOf({ requestId, address }: Origin, outcome: Recognition): ServiceCaller {
   if (!outcome.known) throw new ServiceError('service_key_invalid', sentence(outcome.refusal));
   const { name, permissions, revealProviders } = outcome.service;
-  return { ...origin, kind: 'service', name, permissions, revealProviders };
+  return { requestId, address, kind: 'service', name, permissions, revealProviders };
 }
 
 function sentence(refusal: Extract<Recognition, { known: false }>['refusal']): string {

@@ -1,7 +1,9 @@
+import { z } from 'zod';
 import { requireScopes } from '../api-keys/scopes.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import { bearerToken, type Credentials } from '../http/credentials.ts';
 import type { ClientAuthentication } from '../http/endpoint.ts';
+import { originReader, type ServiceKeyTest } from './client-origin.ts';
 import type { KeyHolder, KeyValidation, Validation } from './validation.ts';
 
 type Refusal = Extract<Validation, { valid: false }>['refusal'];
@@ -14,12 +16,33 @@ const CODES: Record<Refusal['reason'], ErrorCode> = {
   suspended: 'organization_suspended',
 };
 
-const REFUSED: readonly ErrorCode[] = ['api_key_missing', ...Object.values(CODES)];
+const REFUSED: readonly ErrorCode[] = ['invalid_request', 'api_key_missing', ...Object.values(CODES)];
+
+/** For the documentation: how a service says for whom it asks. */
+const headers = z.object({
+  'X-Client-IP': z
+    .string()
+    .optional()
+    .meta({
+      description:
+        'The address of the client that a gateway asks for, IPv4 or IPv6. Believed together with a valid service key in ' +
+        '`X-Service-Key`, and ignored without.',
+      example: '203.0.113.7',
+    }),
+  'X-Service-Key': z.string().optional().meta({
+    description:
+      'Any valid service key: `X-Client-IP` is believed. It decides nothing else here; a wrong one is ignored.',
+  }),
+});
 
 /** Knows a customer by `Authorization: Bearer <api key>`, and by nothing else. */
-export function clientAuthentication(validation: KeyValidation): ClientAuthentication<KeyHolder> {
-  const authenticate = ({ header, origin }: Credentials) => {
-    const authorization = header('authorization');
+export function clientAuthentication(
+  validation: KeyValidation,
+  isServiceKey: ServiceKeyTest,
+): ClientAuthentication<KeyHolder> {
+  const originOf = originReader(isServiceKey);
+  const authenticate = (credentials: Credentials) => {
+    const authorization = credentials.header('authorization');
     if (authorization === null) {
       throw new ServiceError('api_key_invalid', 'The Authorization header was sent more than once.');
     }
@@ -27,15 +50,16 @@ export function clientAuthentication(validation: KeyValidation): ClientAuthentic
     if (key === undefined) {
       throw new ServiceError('api_key_missing', 'Send your API key as `Authorization: Bearer <key>`.');
     }
-    const outcome = validation.validate(origin, key);
+    const outcome = validation.validate(originOf(credentials), key);
     return outcome instanceof Promise ? outcome.then(holderOf) : holderOf(outcome);
   };
   return (scope) => {
-    if (scope === null) return { security: 'apiKey', needs: null, errors: REFUSED, authenticate };
+    if (scope === null) return { security: 'apiKey', needs: null, errors: REFUSED, headers, authenticate };
     return {
       security: 'apiKey',
       needs: scope,
       errors: [...REFUSED, 'insufficient_scope'],
+      headers,
       authenticate,
       authorize: ({ known }) => requireScopes(known.scopes, [scope]),
     };

@@ -1,7 +1,7 @@
 import { type Refusal, refusalOf } from '../api-keys/api-key.ts';
 import { KeyLookUps } from '../cache/key-look-ups.ts';
 import type { LeasedCache } from '../cache/leased-cache.ts';
-import type { ApiKeyCaller, Origin } from '../caller.ts';
+import type { ApiKeyCaller } from '../caller.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
 import { databaseUnavailable } from '../database/database-error.ts';
@@ -9,6 +9,7 @@ import { hashKeyText, hasWrongChecksum } from '../key-format.ts';
 import type { Membership, MembershipLookup } from '../organizations/membership.ts';
 import { within } from '../time-limit.ts';
 import type { LastUsed } from '../usage/last-used.ts';
+import type { ClientOrigin } from './client-origin.ts';
 import { KnownKey } from './known-key.ts';
 import { prepareFindForValidation } from './known-key-store.ts';
 
@@ -82,11 +83,16 @@ export class KeyValidation {
   }
 
   /**
-   * A promise only where the database has to be asked.
+   * A promise only where the database has to be asked. Where that is about where the request comes from, it is part of the
+   * time that a validation has.
    *
    * @throws ServiceError `database_unavailable` or `overloaded`: a failure to look is never an answer about the key
    */
-  validate(origin: Origin, key: string): Validation | Promise<Validation> {
+  validate(origin: ClientOrigin | Promise<ClientOrigin>, key: string): Validation | Promise<Validation> {
+    if (origin instanceof Promise) {
+      const validation = origin.then((known) => this.validate(known, key));
+      return within(LOOKUP_LIMIT_MS, validation, databaseUnavailable);
+    }
     const hash = hashKeyText(key);
     const known = this.#keys.get(hash);
     if (known !== undefined) return this.#judge(origin, known);
@@ -102,7 +108,7 @@ export class KeyValidation {
     return found instanceof Promise ? within(membershipLimitMs, found, databaseUnavailable) : found;
   }
 
-  #judge(origin: Origin, known: KnownKey | null): Validation {
+  #judge(origin: ClientOrigin, known: KnownKey | null): Validation {
     if (known === null) return UNKNOWN;
     const now = Date.now();
     const refusal = refusalOf(known, now);

@@ -36,6 +36,7 @@ async function serve(endpoint: Endpoint, checkResponses: boolean): Promise<() =>
     checkResponses,
     docsEnabled: false,
     errorDocsUrl,
+    trustProxy: null,
     observer,
     isDraining,
   });

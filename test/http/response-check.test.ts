@@ -26,6 +26,7 @@ async function answerOf(checkResponses: boolean) {
     checkResponses,
     docsEnabled: false,
     errorDocsUrl: 'https://key-service.example/errors',
+    trustProxy: null,
     observer,
     isDraining: () => false,
   });

@@ -62,6 +62,13 @@ describe('an invalid variable', () => {
         'openai=https://one.example,openai=https://two.example',
       ],
     ],
+    [
+      'TRUST_PROXY',
+      [
+        ...['0', '33', '-1', '1.5', 'true', 'false', 'all', 'localhost', 'proxy.example', 'loopback,true'],
+        ...['0.0.0.0/0', '::/0', '10.0.0.0/8,1.2.3.4/0', '::ffff:0:0/96', '10.0.0.0/33', '10.0.0', ',', 'loopback,'],
+      ],
+    ],
     ['AUDIT_RETENTION_DAYS', ['0', '-1', '36501', 'forever', '1.5']],
     ['AUDIT_HEADS_LOG_MS', ['0', '999', '2147483648']],
     ['KEY_SERVICE_WORKERS', ['0', '-1', '257', '2.5', '1e2', 'AUTO', 'all', 'auto 2', '99999999999999999999']],
@@ -85,6 +92,7 @@ describe('an invalid variable', () => {
     ['KEY_SERVICE_WORKERS', ['1', '256', 'auto']],
     ['API_KEY_PREFIX', ['a', 'ks2', 'a'.repeat(16)]],
     ['PROVIDER_BASE_URLS', ['openai=https://gateway.example/v1', 'openai=https://a.example,xai=https://a.example']],
+    ['TRUST_PROXY', ['1', '32', 'loopback', '10.0.0.0/1,::1', '::/1', '']],
     ['LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']],
     ['KEY_SERVICE_DATABASE_URL', [DATABASE_URL, DATABASE_URL.replace('postgresql', 'postgres')]],
   ])('is none at the limits of %s', (name, values) => {

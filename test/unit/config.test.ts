@@ -21,6 +21,7 @@ describe('a good configuration', () => {
       clerk: { apiUrl: null, timeoutMs: 800, staleMaxMs: 3_600_000 },
       cache: { leaseMs: 2_000, maxBytes: 134_217_728 },
       providerBaseUrls: [],
+      trustProxy: null,
       organizations: { graceDays: 7, sweepMs: 60_000 },
       audit: { retentionDays: null, headsLogMs: 600_000 },
     });
@@ -81,6 +82,18 @@ describe('a good configuration', () => {
       clerkWebhookSigningSecret: SIGNING_SECRET,
       sentryDsn: 'https://public@sentry.example/1',
     });
+  });
+
+  it('trusts as many proxies as it is told, or those of some addresses', () => {
+    const trusted = (value: string) => loadConfig({ ...PRODUCTION, TRUST_PROXY: value }).config.trustProxy;
+    expect([trusted('1'), trusted('32')]).toEqual([1, 32]);
+    expect(trusted('loopback')).toEqual(['loopback']);
+    expect(trusted(' uniquelocal , linklocal,10.1.2.3/8,2001:DB8::1/128')).toEqual([
+      'uniquelocal',
+      'linklocal',
+      '10.0.0.0/8',
+      '2001:db8::1',
+    ]);
   });
 
   it('asks providers at gateways, on this machine only where that is allowed', () => {

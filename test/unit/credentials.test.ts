@@ -1,15 +1,16 @@
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
+import type { Request } from 'express';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bearerToken, credentialsOf, timesSent } from '../../src/http/credentials.ts';
 
 /** A request as Node's parser makes it of these header lines. */
-function requestWith(...lines: [name: string, value: string][]): IncomingMessage {
+function requestWith(...lines: [name: string, value: string][]): Request {
   const request = new IncomingMessage(new Socket());
   request.rawHeaders = lines.flat();
   for (const [name, value] of lines) request.headers[name.toLowerCase()] ??= value;
-  return request;
+  return request as Request;
 }
 
 describe('bearerToken', () => {
@@ -53,18 +54,19 @@ describe('bearerToken', () => {
 
 describe('credentialsOf', () => {
   it('gives a header that was sent once, trimmed', () => {
-    const { header } = credentialsOf(requestWith(['X-Service-Key', '  fake \t']), 'id');
+    const { header } = credentialsOf(requestWith(['X-Service-Key', '  fake \t']), 'id', false);
     expect(header('x-service-key')).toBe('fake');
     expect(header('x-api-key')).toBeUndefined();
   });
 
   it('gives null for a header that was sent more than once, whatever the case and even with one value', () => {
-    const { header } = credentialsOf(requestWith(['Authorization', 'a'], ['authorization', 'a']), 'id');
+    const { header } = credentialsOf(requestWith(['Authorization', 'a'], ['authorization', 'a']), 'id', false);
     expect(header('authorization')).toBeNull();
   });
 
   it('carries the request id, and no address where there is none', () => {
-    expect(credentialsOf(requestWith(), 'request-1').origin).toEqual({ requestId: 'request-1', address: null });
+    const { origin } = credentialsOf(requestWith(), 'request-1', false);
+    expect(origin).toEqual({ requestId: 'request-1', address: null, addressIsClients: false });
   });
 });
 
