@@ -24,7 +24,9 @@ import { type KeyHolder, KeyValidation } from './validation/validation.ts';
 export interface ComposedApiKeys {
   /** How the holder of an API key is known. */
   client: ClientAuthentication<KeyHolder>;
-  /** Customers' own requests first. */
+  /** What the holders of keys ask. */
+  holdersEndpoints: Endpoint[];
+  /** What services ask. */
   endpoints: Endpoint[];
   cache: LeasedCache<KnownKey>;
 }
@@ -70,8 +72,8 @@ export function composeApiKeys({
   const trouble = new KeyTrouble({ database, audit, changes, prefix: config.apiKeyPrefix });
   return {
     client,
+    holdersEndpoints: [validationEndpoint(validation, client)],
     endpoints: [
-      validationEndpoint(validation, client),
       keyImportEndpoint(new KeyImports(audit, changes), service),
       ...apiKeyEndpoints(apiKeys, service),
       ...apiKeyChangeEndpoints({ updates, rotations }, service),

@@ -34,6 +34,7 @@ import { organizationEndpoints } from './organizations/endpoints.ts';
 import { suspensionEndpoints } from './organizations/suspension-endpoints.ts';
 import { Suspensions } from './organizations/suspensions.ts';
 import { providerKeyEndpoints } from './provider-keys/endpoints.ts';
+import { holderEndpoint } from './provider-keys/holder-endpoint.ts';
 import { KeyOpener } from './provider-keys/key-opener.ts';
 import { KeySources } from './provider-keys/key-sources.ts';
 import { KeyStates } from './provider-keys/key-states.ts';
@@ -256,10 +257,12 @@ export function compose({
 
   const app = createApp({
     endpoints: [
-      // First, for a validation is asked for a thousand times as often as all others.
+      // First, for these are asked for a thousand times as often as all others, and Express goes through them in order.
+      ...apiKeys.holdersEndpoints,
+      holderEndpoint(providerKeys, apiKeys.client),
       ...apiKeys.endpoints,
       ...healthEndpoints(health),
-      ...providerKeyEndpoints(providerKeys, versions, service, apiKeys.client),
+      ...providerKeyEndpoints(providerKeys, versions, service),
       ...versionEndpoints(versions, service),
       ...stateEndpoints(states, service),
       ...sourceEndpoints(new KeySources({ database, audit: audit.audit, changes }), service),

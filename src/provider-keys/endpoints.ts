@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ClientAuthentication, type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
+import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
 import type { KeyVersions } from './key-versions.ts';
 import { removedMessage, savedMessage } from './messages.ts';
@@ -12,7 +12,6 @@ import {
   REVEAL_ERRORS,
   removedKey,
   revealedKey,
-  revealedOwnKey,
   secret,
   toKeyList,
 } from './schemas.ts';
@@ -25,7 +24,6 @@ export function providerKeyEndpoints(
   providerKeys: ProviderKeys,
   versions: KeyVersions,
   service: ServiceAuthentication,
-  client: ClientAuthentication,
 ): Endpoint[] {
   return [
     endpoint({
@@ -95,22 +93,6 @@ export function providerKeyEndpoints(
       responses: { 200: { description: 'The key, decrypted.', schema: revealedKey } },
       async handle(caller, { params: { provider }, query: { clerkOrgId } }) {
         const key = await providerKeys.reveal(caller, clerkOrgId, provider);
-        return { status: 200, body: { provider, ...key } };
-      },
-    }),
-    endpoint({
-      method: 'get',
-      path: '/validate/keys/:provider',
-      tag: 'Validation',
-      summary: "Reveal the organisation's own provider key to the holder of its API key",
-      description: "Never the platform's key, whatever the organisation's source for the provider is.",
-      authentication: client('provider-keys:reveal'),
-      errors: REVEAL_ERRORS,
-      revealsSecret: true,
-      request: { params },
-      responses: { 200: { description: 'The key, decrypted.', schema: revealedOwnKey } },
-      async handle(holder, { params: { provider } }) {
-        const key = await providerKeys.revealOwn(holder, provider);
         return { status: 200, body: { provider, ...key } };
       },
     }),
