@@ -43,6 +43,7 @@ export function composeApiKeys({
   isServiceKey,
   cacheMaxBytes,
   lookUpsAtOnce,
+  usesAtOnce,
 }: {
   config: Config;
   database: Database;
@@ -54,6 +55,7 @@ export function composeApiKeys({
   isServiceKey: ServiceKeyTest;
   cacheMaxBytes: number;
   lookUpsAtOnce: number;
+  usesAtOnce: number;
 }): ComposedApiKeys {
   const validation = new KeyValidation({
     database,
@@ -64,6 +66,7 @@ export function composeApiKeys({
     prefix: config.apiKeyPrefix,
     cacheMaxBytes,
     lookUpsAtOnce,
+    usesAtOnce,
   });
   const client = clientAuthentication(validation, isServiceKey);
   const apiKeys = new ApiKeys(database, audit, changes, config.apiKeyPrefix);

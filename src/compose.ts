@@ -96,9 +96,9 @@ const CACHE_SHARES = { apiKeys: 0.75, providerKeys: 0.23, serviceKeys: 0.02 };
  */
 const IN_USE_SHARE = 0.5;
 
-/** Of the pool, so that look-ups never keep probes and changes from a connection. */
-const LOOK_UP_SHARES = { apiKeys: 0.5, providerKeys: 0.2, serviceKeys: 0.1 };
-const lookUpsAtOnce = (poolMax: number, share: number) => Math.max(1, Math.floor(poolMax * share));
+/** Of the pool, so that look-ups and the counting of uses never keep probes and changes from a connection. */
+const CONNECTION_SHARES = { apiKeys: 0.4, uses: 0.2, providerKeys: 0.2, serviceKeys: 0.1 };
+const connections = (poolMax: number, share: number) => Math.max(1, Math.floor(poolMax * share));
 
 /** The one place where rooms are joined. */
 export function compose({
@@ -174,7 +174,7 @@ export function compose({
     changes,
     lastUsed: serviceKeyUses,
     cacheMaxBytes: cacheMaxBytes('serviceKeys'),
-    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.serviceKeys),
+    lookUpsAtOnce: connections(config.database.poolMax, CONNECTION_SHARES.serviceKeys),
   });
   const isRootKey = rootKeyTest(secrets.serviceKeys);
   const service = serviceAuthentication(isRootKey, services);
@@ -188,7 +188,8 @@ export function compose({
     service,
     isServiceKey: serviceKeyTest(isRootKey, services),
     cacheMaxBytes: cacheMaxBytes('apiKeys'),
-    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.apiKeys),
+    lookUpsAtOnce: connections(config.database.poolMax, CONNECTION_SHARES.apiKeys),
+    usesAtOnce: connections(config.database.poolMax, CONNECTION_SHARES.uses),
   });
   const opener = new KeyOpener(dataKeys, (facts) => {
     metrics.unreadableSecrets.inc();
@@ -200,7 +201,7 @@ export function compose({
     audit: audit.audit,
     changes,
     cacheMaxBytes: cacheMaxBytes('providerKeys'),
-    lookUpsAtOnce: lookUpsAtOnce(config.database.poolMax, LOOK_UP_SHARES.providerKeys),
+    lookUpsAtOnce: connections(config.database.poolMax, CONNECTION_SHARES.providerKeys),
     opener,
     reveals,
     lastUsed: providerKeyUses,

@@ -14,6 +14,7 @@ export const ERROR_CODES = [
   'api_key_disabled',
   'api_key_expired',
   'insufficient_scope',
+  'usage_exceeded',
   'organization_suspended',
   'service_key_forbidden',
   'not_found',

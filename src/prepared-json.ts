@@ -9,8 +9,14 @@ export class PreparedJson<T> {
   /** What it is the JSON of, for the compiler alone. */
   declare readonly of: T;
 
-  constructor(value: T) {
-    this.text = JSON.stringify(value);
-    this.bytes = Buffer.byteLength(this.text);
+  constructor(value: T, text = JSON.stringify(value), bytes = Buffer.byteLength(text)) {
+    this.text = text;
+    this.bytes = bytes;
+  }
+
+  /** The same with something, in ASCII, before the last so many characters. */
+  withInserted(insertion: string, charactersFromEnd: number): PreparedJson<T> {
+    const text = this.text.slice(0, -charactersFromEnd) + insertion + this.text.slice(-charactersFromEnd);
+    return new PreparedJson(this.of, text, this.bytes + insertion.length);
   }
 }

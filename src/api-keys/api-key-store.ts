@@ -2,6 +2,8 @@ import { and, eq, exists, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
 import { apiKeys, apiKeyUses, organizations } from '../database/schema.ts';
 import type { ApiKey, ApiKeySettings, UsedApiKey } from './api-key.ts';
+import type { UsageLimit } from './usage-limit.ts';
+import { type UsageLimitOfKey, usageLimitColumns } from './usage-limit-store.ts';
 
 /** Everything about a key but its hash. */
 export const columns = {
@@ -14,6 +16,7 @@ export const columns = {
   scopes: apiKeys.scopes,
   metadata: apiKeys.metadata,
   expiresAt: apiKeys.expiresAt,
+  ...usageLimitColumns,
   createdAt: apiKeys.createdAt,
   updatedAt: apiKeys.updatedAt,
   revision: apiKeys.revision,
@@ -26,11 +29,12 @@ export const columnsWithUse = { ...columns, lastUsedAt: apiKeyUses.lastUsedAt };
 
 export type ApiKeyToInsert = Pick<
   ApiKey,
-  'id' | 'keyPrefix' | 'last4' | 'environment' | 'rotatedFrom' | keyof ApiKeySettings
-> & {
-  organizationId: string;
-  keyHash: Buffer;
-};
+  'id' | 'keyPrefix' | 'last4' | 'environment' | 'rotatedFrom' | Exclude<keyof ApiKeySettings, keyof UsageLimit>
+> &
+  UsageLimitOfKey & {
+    organizationId: string;
+    keyHash: Buffer;
+  };
 
 export async function insertApiKey(queries: Queries, key: ApiKeyToInsert): Promise<ApiKey> {
   const [row] = await queries.insert(apiKeys).values(key).returning(columns);

@@ -1,12 +1,13 @@
 import type { Environment } from '../key-format.ts';
 import type { Json } from '../prepared-json.ts';
+import type { UsageLimit } from './usage-limit.ts';
 
 /** What makes a key of an organisation stop: it was revoked, switched off, or its time is over. */
 export const API_KEY_STATUSES = ['active', 'revoked', 'disabled', 'expired'] as const;
 export type ApiKeyStatus = (typeof API_KEY_STATUSES)[number];
 
 /** An API key as it is stored, without its hash. */
-export interface ApiKey {
+export interface ApiKey extends UsageLimit {
   id: string;
   keyPrefix: string;
   last4: string;
@@ -27,7 +28,7 @@ export interface ApiKey {
 }
 
 /** What of a key may be changed once it is issued. */
-export type ApiKeySettings = Pick<ApiKey, 'name' | 'enabled' | 'expiresAt' | 'scopes' | 'metadata'>;
+export type ApiKeySettings = Pick<ApiKey, 'name' | 'enabled' | 'expiresAt' | 'scopes' | 'metadata' | keyof UsageLimit>;
 
 /** With what is written beside it, a few seconds after each use. */
 export interface UsedApiKey extends ApiKey {
@@ -41,6 +42,8 @@ export interface ValidatedApiKey
   clerkOrgId: string;
   /** Its organisation is. */
   suspended: boolean;
+  /** null: it may be used as often as anybody likes. */
+  usageLimitId: string | null;
   /** Sorted by code point. */
   configuredProviders: string[];
 }

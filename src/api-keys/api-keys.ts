@@ -13,8 +13,10 @@ import { findApiKey, insertApiKey, revokeApiKey } from './api-key-store.ts';
 import { issuedEvent, revokedEvent } from './events.ts';
 import { type ApiKeyFilter, listApiKeys } from './list-store.ts';
 import { keyNotFound, requireUuid } from './not-found.ts';
+import { requireLimitToRefill, type UsageLimit } from './usage-limit.ts';
+import { insertUsageLimit } from './usage-limit-store.ts';
 
-export interface NewApiKey {
+export interface NewApiKey extends UsageLimit {
   clerkOrgId: string;
   name: string | null;
   environment: Environment;
@@ -37,13 +39,21 @@ export class ApiKeys {
     this.#prefix = prefix;
   }
 
-  /** @returns the item, and the key itself: the only time that it is known */
-  async issue(caller: Caller, { clerkOrgId, ...settings }: NewApiKey): Promise<{ key: string; apiKey: UsedApiKey }> {
+  /**
+   * @returns the item, and the key itself: the only time that it is known
+   * @throws ServiceError `invalid_request` for a refill without a limit
+   */
+  async issue(
+    caller: Caller,
+    { clerkOrgId, remainingUses, refill, ...settings }: NewApiKey,
+  ): Promise<{ key: string; apiKey: UsedApiKey }> {
+    requireLimitToRefill({ remainingUses, refill });
     const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, settings.environment);
     const apiKey = await this.#audit.change(caller, async (queries) => {
       const organizationId = await ensureOrganization(queries, clerkOrgId);
       const result = await insertApiKey(queries, {
         ...settings,
+        ...(await insertUsageLimit(queries, { remainingUses, refill })),
         enabled: true,
         rotatedFrom: null,
         id: uuidv7(),

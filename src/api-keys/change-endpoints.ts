@@ -13,6 +13,8 @@ import {
   issuedKey,
   metadata,
   name,
+  refill,
+  remainingUses,
   scopes,
   toDetails,
   toItem,
@@ -43,6 +45,8 @@ export function apiKeyChangeEndpoints(
       summary: 'Change the settings of an API key',
       description:
         'What is left out stays, null clears, a value sets; `metadata` is set as a whole. What is so already is no change. ' +
+        '`remainingUses` sets how many are left from then on, also for the key that took its place or whose place it took; ' +
+        'null takes the limit away with its refill, of this key alone. ' +
         'With `If-Match` nothing is changed unless the item still has that `ETag`. Only the root caller may set `scopes` ' +
         'to null where there was a list.',
       authentication: service('api-keys:write'),
@@ -64,6 +68,8 @@ export function apiKeyChangeEndpoints(
           expiresAt: expiresAt.nullish(),
           scopes: scopes.nullish(),
           metadata: metadata.nullish(),
+          remainingUses: remainingUses.nullish(),
+          refill: refill.nullish(),
         }),
       },
       responses: {
@@ -85,7 +91,8 @@ export function apiKeyChangeEndpoints(
       summary: 'Let a new API key take the place of an old one',
       description:
         'The new key has all settings of the old one, which stops `gracePeriodSeconds` from now or at its own expiry, ' +
-        'whichever comes first. A key is rotated once; next comes the one that took its place.',
+        'whichever comes first. A key is rotated once; next comes the one that took its place. What is left of its uses is ' +
+        'left to both together.',
       authentication: service('api-keys:write'),
       errors: ['api_key_not_found', 'organization_deleted', 'api_key_ended', 'api_key_rotated', 'audit_unavailable'],
       request: {

@@ -3,9 +3,10 @@ import type { Queries } from '../database/queries.ts';
 import { apiKeys } from '../database/schema.ts';
 import type { ApiKey, ApiKeySettings } from './api-key.ts';
 import { columns } from './api-key-store.ts';
+import { setUsageLimit, type UsageLimitOfKey } from './usage-limit-store.ts';
 
 /** A key that nobody else changes until the transaction ends. */
-export interface LockedApiKey extends ApiKey {
+export interface LockedApiKey extends ApiKey, UsageLimitOfKey {
   organizationId: string;
   keyHash: Buffer;
 }
@@ -16,7 +17,13 @@ export async function lockApiKey(
   id: string,
 ): Promise<LockedApiKey | undefined> {
   const [row] = await queries
-    .select({ ...columns, organizationId: apiKeys.organizationId, keyHash: apiKeys.keyHash })
+    .select({
+      ...columns,
+      organizationId: apiKeys.organizationId,
+      keyHash: apiKeys.keyHash,
+      usageLimitId: apiKeys.usageLimitId,
+      usageLimited: apiKeys.usageLimited,
+    })
     .from(apiKeys)
     .where(and(eq(apiKeys.id, id), eq(apiKeys.organizationId, organizationId)))
     .for('no key update');
@@ -24,11 +31,17 @@ export async function lockApiKey(
 }
 
 /** Changes a key that is locked. Not from when the transaction began: it may have waited for another change. */
-export async function updateApiKey(queries: Queries, id: string, changes: Partial<ApiKeySettings>): Promise<void> {
+export async function updateApiKey(
+  queries: Queries,
+  key: LockedApiKey,
+  { remainingUses, refill, ...changes }: Partial<ApiKeySettings>,
+): Promise<void> {
+  const isLimitChanged = remainingUses !== undefined || refill !== undefined;
+  const limit = isLimitChanged ? await setUsageLimit(queries, key, { remainingUses, refill }) : {};
   await queries
     .update(apiKeys)
-    .set({ ...changes, updatedAt: sql`clock_timestamp()`, revision: sql`${apiKeys.revision} + 1` })
-    .where(eq(apiKeys.id, id));
+    .set({ ...changes, ...limit, updatedAt: sql`clock_timestamp()`, revision: sql`${apiKeys.revision} + 1` })
+    .where(eq(apiKeys.id, key.id));
 }
 
 /**

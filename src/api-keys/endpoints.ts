@@ -15,6 +15,8 @@ import {
   issuedKey,
   metadata,
   name,
+  refill,
+  remainingUses,
   scopes,
   status,
   toDetails,
@@ -94,6 +96,8 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           expiresAt: expiresAt.nullish(),
           scopes: scopes.nullish(),
           metadata: metadata.nullish(),
+          remainingUses: remainingUses.nullish(),
+          refill: refill.nullish(),
         }),
       },
       responses: {
@@ -110,6 +114,8 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           expiresAt: body.expiresAt ?? null,
           scopes: body.scopes ?? null,
           metadata: body.metadata ?? {},
+          remainingUses: body.remainingUses ?? null,
+          refill: body.refill ?? null,
         });
         return { status: 201, body: { ...toItem(apiKey), key, message: 'Keep this key: it is shown only once.' } };
       },

@@ -1,10 +1,11 @@
 import type { AuditEntry } from '../audit/event.ts';
 import type { ApiKey } from './api-key.ts';
+import { limitDetails } from './usage-limit.ts';
 
 /** What the audit is told of an API key, in more than one place. */
 export function issuedEvent(
   organizationId: string,
-  { id, environment, scopes, expiresAt, rotatedFrom }: ApiKey,
+  { id, environment, scopes, expiresAt, remainingUses, refill, rotatedFrom }: ApiKey,
 ): AuditEntry {
   return {
     organizationId,
@@ -14,6 +15,7 @@ export function issuedEvent(
       environment,
       scopes,
       expiresAt: expiresAt?.toISOString() ?? null,
+      ...(remainingUses === null ? {} : limitDetails({ remainingUses, refill })),
       ...(rotatedFrom === null ? {} : { rotatedFrom }),
     },
   };

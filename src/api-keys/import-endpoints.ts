@@ -27,13 +27,15 @@ export function keyImportEndpoint(imports: KeyImports, service: ServiceAuthentic
       },
     },
     async handle(caller, { body }) {
-      const keys = body.keys.map(({ sha256, name, expiresAt, scopes, metadata, ...key }) => ({
+      const keys = body.keys.map(({ sha256, name, expiresAt, scopes, metadata, remainingUses, refill, ...key }) => ({
         ...key,
         keyHash: sha256,
         name: name ?? null,
         expiresAt: expiresAt ?? null,
         scopes: scopes ?? null,
         metadata: metadata ?? {},
+        remainingUses: remainingUses ?? null,
+        refill: refill ?? null,
       }));
       const results = await imports.import(caller, keys);
       const imported = results.filter(({ status }) => status === 'imported').length;

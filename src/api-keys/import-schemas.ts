@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { expiresAt } from '../expiry.ts';
 import { hashKey } from '../key-format.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
-import { environment, metadata, name, scopes } from './schemas.ts';
+import { environment, metadata, name, refill, remainingUses, scopes } from './schemas.ts';
+import { lacksLimit, NEEDS_LIMIT } from './usage-limit.ts';
 
 const MOST_KEYS = 1_000;
 /** As much as is shown of a key with the longest API_KEY_PREFIX there may be, `<16 letters>_live_` and four characters. */
@@ -43,12 +44,17 @@ const importedKey = z
     expiresAt: expiresAt.nullish(),
     scopes: scopes.nullish(),
     metadata: metadata.nullish(),
+    remainingUses: remainingUses.nullish(),
+    refill: refill.nullish(),
     keyPrefix: shown(LONGEST_PREFIX)
       .default('')
       .meta({ description: 'The start of the key, to recognise it by.', example: 'sk_old_' }),
     last4: shown(LONGEST_END).default('').meta({ description: 'Its end.' }),
   })
-  .superRefine(({ sha256, keyPrefix, last4 }, context) => {
+  .superRefine(({ sha256, keyPrefix, last4, remainingUses, refill }, context) => {
+    if (lacksLimit({ remainingUses, refill })) {
+      context.addIssue({ code: 'custom', path: ['refill'], message: NEEDS_LIMIT });
+    }
     if (!isWholeKey(sha256, keyPrefix, last4)) return;
     context.addIssue({ code: 'custom', path: ['keyPrefix'], message: 'must not be the whole key' });
   });

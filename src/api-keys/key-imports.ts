@@ -8,6 +8,7 @@ import { ServiceError } from '../errors.ts';
 import { ensureOrganizations } from '../organizations/organizations.ts';
 import type { ApiKey, ApiKeySettings } from './api-key.ts';
 import { type InsertedApiKey, insertNewApiKeys } from './import-store.ts';
+import { limitDetails } from './usage-limit.ts';
 
 /** A key that was issued elsewhere: its hash, and what is to be shown of it and to hold for it. */
 export interface ImportedKey extends ApiKeySettings, Pick<ApiKey, 'environment' | 'keyPrefix' | 'last4'> {
@@ -68,11 +69,26 @@ function ended(keys: readonly ImportedKey[], clerkOrgId: string): never {
   );
 }
 
-function importedEvent({ organizationId, id, environment, scopes, expiresAt, enabled }: InsertedApiKey): AuditEntry {
+function importedEvent({
+  organizationId,
+  id,
+  environment,
+  scopes,
+  expiresAt,
+  enabled,
+  remainingUses,
+  refill,
+}: InsertedApiKey): AuditEntry {
   return {
     organizationId,
     action: 'api_key.imported',
     target: { type: 'api-key', id },
-    details: { environment, scopes, expiresAt: expiresAt?.toISOString() ?? null, enabled },
+    details: {
+      environment,
+      scopes,
+      expiresAt: expiresAt?.toISOString() ?? null,
+      enabled,
+      ...(remainingUses === null ? {} : limitDetails({ remainingUses, refill })),
+    },
   };
 }

@@ -10,6 +10,7 @@ import { findApiKey } from './api-key-store.ts';
 import { updateApiKey } from './change-store.ts';
 import { holdApiKey } from './held-key.ts';
 import { keyNotFound, requireUuid } from './not-found.ts';
+import { limitDetails, requireLimitToRefill } from './usage-limit.ts';
 
 /** A key to change, and the revisions of which it must have one; null: whatever it has. */
 export interface KeyToUpdate {
@@ -36,7 +37,7 @@ export class KeyUpdates {
    * settings; the others do as soon as after a revocation.
    *
    * @throws ServiceError `api_key_not_found`, `organization_deleted`, `api_key_ended` for a key that was revoked,
-   * `precondition_failed`, `api_key_rotated` where one that was rotated would stop later, or `service_key_forbidden` where a
+   * `precondition_failed`, `invalid_request` for a refill of a key without a limit, `api_key_rotated` where one that was rotated would stop later, or `service_key_forbidden` where a
    * list of scopes would become null and the caller is not root
    */
   async update(
@@ -48,11 +49,12 @@ export class KeyUpdates {
     const { apiKey, keyHash } = await this.#audit.change(caller, async (queries) => {
       const before = await holdApiKey(queries, clerkOrgId, id);
       if (revisions !== null && !revisions.includes(before.revision)) throw moved(before.revision);
-      const changes = differences(before, wanted);
+      requireLimitToRefill(wanted, before.remainingUses);
+      const changes = differences(before, withoutLimit(wanted));
       if (changes.scopes === null) requireRoot(caller);
       if (before.rotatedTo !== null) requireNoLater(before.expiresAt, changes.expiresAt);
       const names = Object.keys(changes);
-      if (names.length > 0) await updateApiKey(queries, before.id, changes);
+      if (names.length > 0) await updateApiKey(queries, before, changes);
       const apiKey = (await findApiKey(queries, clerkOrgId, id)) ?? keyNotFound();
       const { organizationId, keyHash } = before;
       const event: AuditEntry = {
@@ -75,6 +77,11 @@ function differences(before: ApiKeySettings, wanted: WantedSettings): Partial<Ap
   return Object.fromEntries(names.map((name) => [name, wanted[name]]));
 }
 
+/** A limit that is taken away takes its refill with it. */
+function withoutLimit(wanted: WantedSettings): WantedSettings {
+  return wanted.remainingUses === null ? { ...wanted, refill: null } : wanted;
+}
+
 /** Which settings changed, and to what where that decides about the key: name and metadata may be anything. */
 function detailsOf(changes: Partial<ApiKeySettings>): Details {
   const { enabled, expiresAt, scopes } = changes;
@@ -83,6 +90,7 @@ function detailsOf(changes: Partial<ApiKeySettings>): Details {
     ...(enabled === undefined ? {} : { enabled }),
     ...(expiresAt === undefined ? {} : { expiresAt: expiresAt?.toISOString() ?? null }),
     ...(scopes === undefined ? {} : { scopes }),
+    ...limitDetails(changes),
   };
 }
 

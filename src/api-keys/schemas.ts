@@ -4,6 +4,7 @@ import type { Json } from '../prepared-json.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { API_KEY_STATUSES, apiKeyStatus } from './api-key.ts';
 import { MAX_SCOPES, SCOPE_PATTERN } from './scopes.ts';
+import { REFILL_INTERVALS } from './usage-limit.ts';
 
 const LARGEST_METADATA_BYTES = 4 * 1024;
 const instant = z.iso.datetime();
@@ -38,6 +39,17 @@ export const metadata = z
   )
   .meta({ description: 'Anything of yours, returned by every validation.' });
 
+export const remainingUses = z
+  .int()
+  .min(0, 'must be 0 or more')
+  .meta({ description: 'How often the key may still be used; null: as often as anybody likes.' });
+
+export const refill = z
+  .strictObject({ amount: z.int().min(1, 'must be 1 or more'), interval: z.enum(REFILL_INTERVALS) })
+  .meta({
+    description: '`remainingUses` is set to `amount`, whatever it was, when each calendar day or month in UTC begins.',
+  });
+
 /** What is final comes first: a key that was revoked is so, whatever else is true of it. */
 export const status = z.enum(API_KEY_STATUSES);
 
@@ -56,6 +68,8 @@ export const apiKeyItem = z.object({
   scopes: z.array(z.string()).nullable(),
   metadata: z.record(z.string(), json),
   expiresAt: instant.nullable(),
+  remainingUses: remainingUses.nullable(),
+  refill: refill.nullable(),
   createdAt: instant,
   lastUsedAt: instant.nullable().meta({ description: 'Written a few seconds after the use.' }),
   revokedAt: instant.nullable(),
@@ -77,6 +91,8 @@ export function toItem(key: UsedApiKey, at = new Date()): ApiKeyItem {
     scopes: key.scopes,
     metadata: key.metadata as ApiKeyItem['metadata'],
     expiresAt: key.expiresAt?.toISOString() ?? null,
+    remainingUses: key.remainingUses,
+    refill: key.refill,
     createdAt: key.createdAt.toISOString(),
     lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
     revokedAt: key.revokedAt?.toISOString() ?? null,

@@ -98,6 +98,9 @@ export const apiKeys = keyService.table(
     /** The key that took its place, and the one whose place it took. */
     rotatedTo: uuid('rotated_to').references((): AnyPgColumn => apiKeys.id),
     rotatedFrom: uuid('rotated_from').references((): AnyPgColumn => apiKeys.id),
+    /** How many uses are left, shared with the key that took its place. It stays when the limit is taken away. */
+    usageLimitId: uuid('usage_limit_id').references(() => apiKeyUsageLimits.id),
+    usageLimited: boolean('usage_limited').notNull().default(false),
   },
   (table) => [
     uniqueIndex('api_keys_rotated_once').on(table.rotatedFrom).where(sql`${table.rotatedFrom} is not null`),
@@ -107,6 +110,30 @@ export const apiKeys = keyService.table(
       table.id.desc().nullsFirst(),
     ),
     check('api_keys_hash_is_sha256', sql`octet_length(${table.keyHash}) = 32`),
+    check('api_keys_usage_limit_fits', sql`${table.usageLimitId} is not null or not ${table.usageLimited}`),
+  ],
+);
+
+/**
+ * How often keys may still be used, apart from the keys: it changes with each use, which must never make a change of the key
+ * wait, nor be announced as one. A key and the one that took its place have one row.
+ */
+export const apiKeyUsageLimits = keyService.table(
+  'api_key_usage_limits',
+  {
+    id: uuid('id').primaryKey(),
+    /** As of the last use. When `refillAt` has come it is `refillAmount`, whatever stands here. */
+    remaining: bigint('remaining', { mode: 'number' }).notNull(),
+    refillAmount: bigint('refill_amount', { mode: 'number' }),
+    refillInterval: text('refill_interval', { enum: ['day', 'month'] }),
+    refillAt: instant('refill_at'),
+  },
+  (table) => [
+    check('api_key_usage_limits_not_below_zero', sql`${table.remaining} >= 0`),
+    check(
+      'api_key_usage_limits_refill_fits',
+      sql`(${table.refillAmount} is null) = (${table.refillInterval} is null) and (${table.refillAmount} is null) = (${table.refillAt} is null)`,
+    ),
   ],
 );
 

@@ -40,13 +40,12 @@ function serve(
     if (caller !== null && authentication.prove === undefined) state.callerName = callerName(caller);
     authentication.authorize?.(caller);
     return after(readInput(request, response), (input) =>
-      after(prove(authentication, caller, input, state), () => {
-        authentication.authorizeInput?.(caller, input);
-        return after(call(endpoint)(caller, input), (reply) => {
+      after(allow(authentication, caller, input, state), () =>
+        after(call(endpoint)(caller, input), (reply) => {
           if (checkResponses) checkReply(endpoint, reply);
           sendJson(response, reply.status, reply.body, reply.headers);
-        });
-      }),
+        }),
+      ),
     );
   });
 }
@@ -54,6 +53,17 @@ function serve(
 /** What is next, as soon as there is what it needs: at once for what is no promise. */
 function after<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
   return value instanceof Promise ? value.then(next) : next(value);
+}
+
+function allow(
+  authentication: Endpoint['authentication'],
+  caller: Caller | null,
+  input: RawInput,
+  state: RequestState,
+): void | Promise<void> {
+  const proven = prove(authentication, caller, input, state);
+  if (proven instanceof Promise) return proven.then(() => authentication.authorizeInput?.(caller, input));
+  return authentication.authorizeInput?.(caller, input);
 }
 
 function prove(

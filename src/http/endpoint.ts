@@ -29,7 +29,7 @@ export interface Authentication<C extends Caller | null> {
   /** Whether this caller may ask for this at all: before anything else of the request is looked at. @throws like it */
   authorize?(caller: C): void;
   /** Whether it may ask for this in particular, once the request has been read. @throws like it */
-  authorizeInput?(caller: C, input: RawInput): void;
+  authorizeInput?(caller: C, input: RawInput): void | Promise<void>;
 }
 
 /** Services are let in for something: no endpoint of theirs can be written without saying what it needs. */

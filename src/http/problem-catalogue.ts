@@ -24,6 +24,7 @@ export const PROBLEMS: Record<ErrorCode, ProblemType> = {
   api_key_expired: { status: 401, title: 'API key expired', challenge: 'invalid_token' },
   insufficient_scope: { status: 403, title: 'Insufficient scope', challenge: 'insufficient_scope' },
   organization_suspended: { status: 403, title: 'Organisation suspended' },
+  usage_exceeded: { status: 403, title: 'Usage exceeded' },
   service_key_forbidden: { status: 403, title: 'Service key forbidden', challenge: 'insufficient_scope' },
   not_found: { status: 404, title: 'Not found' },
   api_key_not_found: { status: 404, title: 'API key not found' },

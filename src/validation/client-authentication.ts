@@ -58,10 +58,11 @@ export function clientAuthentication(
     return {
       security: 'apiKey',
       needs: scope,
-      errors: [...REFUSED, 'insufficient_scope'],
+      errors: [...REFUSED, 'insufficient_scope', 'usage_exceeded'],
       headers,
       authenticate,
       authorize: ({ known }) => requireScopes(known.scopes, [scope]),
+      authorizeInput: (holder) => validation.admit(holder, []),
     };
   };
 }

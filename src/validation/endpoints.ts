@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { environment, json, scope } from '../api-keys/schemas.ts';
-import { requireScopes } from '../api-keys/scopes.ts';
+import { environment, json, remainingUses, scope } from '../api-keys/schemas.ts';
 import { type ClientAuthentication, type Endpoint, endpoint } from '../http/endpoint.ts';
 import type { Membership } from '../organizations/membership.ts';
 import type { KeyHolder, KeyValidation } from './validation.ts';
@@ -30,26 +29,34 @@ const validation = z.object({
     scopes: z.array(z.string()).nullable(),
     metadata: z.record(z.string(), json),
     expiresAt: z.iso.datetime().nullable(),
+    remainingUses: remainingUses.optional().meta({ description: 'After this use. Only of a key with a usage limit.' }),
   }),
 });
 
 export function validationEndpoint(keys: KeyValidation, client: ClientAuthentication<KeyHolder>): Endpoint {
+  const answerTo = (holder: KeyHolder) => {
+    const answer = (membership: Membership) => ({
+      status: 200 as const,
+      body: holder.known.answer(membership, holder.remainingUses),
+    });
+    const membership = keys.membershipOf(holder);
+    return membership instanceof Promise ? membership.then(answer) : answer(membership);
+  };
   return endpoint({
     method: 'get',
     path: '/validate',
     tag: 'Validation',
     summary: 'Whether an API key is good, and whose it is',
     description:
-      'Clerk in trouble never makes a valid key invalid: `membership` says how far `clerkUserId` is to be trusted.',
+      'Clerk in trouble never makes a valid key invalid: `membership` says how far `clerkUserId` is to be trusted. ' +
+      'With HEAD as well, it is a use of a key that has only so many.',
     authentication: client(null),
-    errors: ['insufficient_scope'],
+    errors: ['insufficient_scope', 'usage_exceeded'],
     request: { query: z.object({ scope: requiredScopes }) },
     responses: { 200: { description: 'It is good.', schema: validation } },
     handle(holder, { query }) {
-      requireScopes(holder.known.scopes, query.scope ?? []);
-      const answer = (membership: Membership) => ({ status: 200 as const, body: holder.known.answer(membership) });
-      const membership = keys.membershipOf(holder);
-      return membership instanceof Promise ? membership.then(answer) : answer(membership);
+      const admitted = keys.admit(holder, query.scope ?? []);
+      return admitted instanceof Promise ? admitted.then(() => answerTo(holder)) : answerTo(holder);
     },
   });
 }

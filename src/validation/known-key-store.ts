@@ -28,6 +28,7 @@ export function prepareFindForValidation(database: Database): (keyHashes: Buffer
         scopes: apiKeys.scopes,
         metadata: apiKeys.metadata,
         expiresAt: apiKeys.expiresAt,
+        usageLimitId: sql<string | null>`case when ${apiKeys.usageLimited} then ${apiKeys.usageLimitId} end`,
         // The end of an organisation revokes its keys, however many they are and whatever their rows say yet.
         revokedAt: sql<Date | null>`coalesce(${apiKeys.revokedAt}, ${organizations.endedAt})`.mapWith(
           apiKeys.revokedAt,

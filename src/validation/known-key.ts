@@ -10,7 +10,11 @@ export interface ValidationAnswer {
   clerkUserId: string | null;
   configuredProviders: string[];
   membership: Membership['membership'];
-  apiKey: Pick<ValidatedApiKey, 'id' | 'name' | 'environment' | 'scopes' | 'metadata'> & { expiresAt: string | null };
+  /** Last, and `remainingUses` last in it. */
+  apiKey: Pick<ValidatedApiKey, 'id' | 'name' | 'environment' | 'scopes' | 'metadata'> & {
+    expiresAt: string | null;
+    remainingUses?: number;
+  };
 }
 
 /**
@@ -27,6 +31,8 @@ export class KnownKey {
   readonly suspended: boolean;
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
+  /** What counts its uses; null where nothing does. */
+  readonly usageLimitId: string | null;
   #clerkUserId: string | null = null;
   #membership: Membership['membership'] = 'unavailable';
   #answer: PreparedJson<ValidationAnswer>;
@@ -40,18 +46,24 @@ export class KnownKey {
     this.suspended = facts.suspended;
     this.expiresAt = facts.expiresAt;
     this.revokedAt = facts.revokedAt;
+    this.usageLimitId = facts.usageLimitId;
     this.#answer = new PreparedJson(answerOf(facts, this.#clerkUserId, this.#membership));
   }
 
-  /** Made anew only when something else is known of the organisation's members. */
-  answer({ clerkUserId, membership }: Membership): PreparedJson<ValidationAnswer> {
+  /**
+   * Made anew only when something else is known of the organisation's members.
+   *
+   * @param remainingUses after this use; null where nothing counts them
+   */
+  answer({ clerkUserId, membership }: Membership, remainingUses: number | null): PreparedJson<ValidationAnswer> {
     if (membership !== this.#membership || clerkUserId !== this.#clerkUserId) {
       const last: ValidationAnswer = JSON.parse(this.#answer.text);
       this.#answer = new PreparedJson({ ...last, clerkUserId, membership });
       this.#clerkUserId = clerkUserId;
       this.#membership = membership;
     }
-    return this.#answer;
+    if (remainingUses === null) return this.#answer;
+    return this.#answer.withInserted(`,"remainingUses":${remainingUses}`, END_OF_ANSWER.length);
   }
 
   /** What it takes in memory, in bytes. */
@@ -59,7 +71,12 @@ export class KnownKey {
     const { text } = this.#answer;
     // V8 keeps a text in one byte a character if it can, else in two.
     const bytesPerCharacter = /[\u0100-\uffff]/.test(text) ? 2 : 1;
-    return FIXED_BYTES + (text.length + LONGEST_USER_ID) * bytesPerCharacter + SCOPE_BYTES * (this.scopes?.length ?? 0);
+    return (
+      FIXED_BYTES +
+      (text.length + LONGEST_USER_ID) * bytesPerCharacter +
+      SCOPE_BYTES * (this.scopes?.length ?? 0) +
+      (this.usageLimitId === null ? 0 : USAGE_LIMIT_BYTES)
+    );
   }
 }
 
@@ -80,9 +97,13 @@ function answerOf(
   };
 }
 
+/** Of the key, which is the last member, and of the answer. */
+const END_OF_ANSWER = '}}';
 /** Everything but the answer's text and the scopes, with the cache's own lists; `npm run bench -- growth` measures it. */
 const FIXED_BYTES = 640;
 /** Room for a user id of Clerk's, which the answer may come to hold. */
 const LONGEST_USER_ID = 32;
+/** A UUID as text. */
+const USAGE_LIMIT_BYTES = 56;
 /** A scope of a usual length, and its place in the list. */
 const SCOPE_BYTES = 48;

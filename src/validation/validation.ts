@@ -1,4 +1,5 @@
 import { type Refusal, refusalOf } from '../api-keys/api-key.ts';
+import { requireScopes } from '../api-keys/scopes.ts';
 import { KeyLookUps } from '../cache/key-look-ups.ts';
 import type { LeasedCache } from '../cache/leased-cache.ts';
 import type { ApiKeyCaller } from '../caller.ts';
@@ -12,6 +13,7 @@ import type { LastUsed } from '../usage/last-used.ts';
 import type { ClientOrigin } from './client-origin.ts';
 import { KnownKey } from './known-key.ts';
 import { prepareFindForValidation } from './known-key-store.ts';
+import { Uses } from './uses.ts';
 
 /** The outcome of a validation is data: why a key is refused is as ordinary an answer as that it is good. */
 export type Validation =
@@ -21,9 +23,13 @@ export type Validation =
 /** The holder of a valid key, with what is known of it. */
 export interface KeyHolder extends ApiKeyCaller {
   known: KnownKey;
+  /** When the database was first asked about it, by `performance.now()`; null where memory had it all. */
+  beganMs: number | null;
+  /** After this use of it; null before it is admitted, and where nothing counts the uses. */
+  remainingUses: number | null;
 }
 
-/** Validations promise an answer within a second when the database is gone; this leaves room to give it. */
+/** Validations promise an answer within a second when the database is gone; this leaves room to give it. A use has the rest. */
 const LOOKUP_LIMIT_MS = 750;
 /** Of that, what may be spent waiting for a turn. */
 const WAITING_LIMIT_MS = 250;
@@ -45,6 +51,8 @@ interface Dependencies {
   cacheMaxBytes: number;
   /** Database connections that look-ups may use at once. */
   lookUpsAtOnce: number;
+  /** Connections that uses may be counted with at once. */
+  usesAtOnce: number;
 }
 
 /**
@@ -54,10 +62,12 @@ interface Dependencies {
 export class KeyValidation {
   readonly #dependencies: Dependencies;
   readonly #keys: KeyLookUps<KnownKey>;
+  readonly #uses: Uses;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
-    const { database, changes, cacheMaxBytes, lookUpsAtOnce } = dependencies;
+    const { database, changes, cacheMaxBytes, lookUpsAtOnce, usesAtOnce } = dependencies;
+    this.#uses = new Uses(database, usesAtOnce);
     const find = prepareFindForValidation(database);
     this.#keys = new KeyLookUps({
       changes,
@@ -90,14 +100,36 @@ export class KeyValidation {
    */
   validate(origin: ClientOrigin | Promise<ClientOrigin>, key: string): Validation | Promise<Validation> {
     if (origin instanceof Promise) {
-      const validation = origin.then((known) => this.validate(known, key));
+      const beganMs = performance.now();
+      const validation = origin.then((known) => this.#find(known, key, beganMs));
       return within(LOOKUP_LIMIT_MS, validation, databaseUnavailable);
     }
+    return this.#find(origin, key, null);
+  }
+
+  #find(origin: ClientOrigin, key: string, beganMs: number | null): Validation | Promise<Validation> {
     const hash = hashKeyText(key);
     const known = this.#keys.get(hash);
-    if (known !== undefined) return this.#judge(origin, known);
+    if (known !== undefined) return this.#judge(origin, known, beganMs);
     if (hasWrongChecksum(this.#dependencies.prefix, key)) return UNKNOWN;
-    return this.#keys.lookUp(hash).then((found) => this.#judge(origin, found));
+    const lookUpBeganMs = beganMs ?? performance.now();
+    return this.#keys.lookUp(hash).then((found) => this.#judge(origin, found, lookUpBeganMs));
+  }
+
+  /**
+   * The rest of the judgement, once it is known what the holder of a good key wants. What costs nobody anything comes first,
+   * and a use of the key last: a request that is refused has used none up. A promise only where uses are counted.
+   *
+   * @throws ServiceError `insufficient_scope`, or as `Uses.take` does
+   */
+  admit(holder: KeyHolder, scopes: readonly string[]): void | Promise<void> {
+    const { known, beganMs } = holder;
+    requireScopes(known.scopes, scopes);
+    if (known.usageLimitId === null) return;
+    const spentMs = beganMs === null ? 0 : performance.now() - beganMs;
+    return this.#uses.take(known.usageLimitId, LOOKUP_LIMIT_MS - spentMs).then((remaining) => {
+      holder.remainingUses = remaining;
+    });
   }
 
   /** Who the holder's organisation is to Clerk; never fails, never takes longer than Clerk's time limit. */
@@ -108,7 +140,7 @@ export class KeyValidation {
     return found instanceof Promise ? within(membershipLimitMs, found, databaseUnavailable) : found;
   }
 
-  #judge(origin: ClientOrigin, known: KnownKey | null): Validation {
+  #judge(origin: ClientOrigin, known: KnownKey | null, beganMs: number | null): Validation {
     if (known === null) return UNKNOWN;
     const now = Date.now();
     const refusal = refusalOf(known, now);
@@ -117,6 +149,9 @@ export class KeyValidation {
     const { id: apiKeyId, organizationId } = known;
     this.#dependencies.lastUsed.record(apiKeyId, now);
     const { requestId, address } = origin;
-    return { valid: true, holder: { kind: 'apiKey', requestId, address, apiKeyId, organizationId, known } };
+    return {
+      valid: true,
+      holder: { kind: 'apiKey', requestId, address, apiKeyId, organizationId, known, beganMs, remainingUses: null },
+    };
   }
 }

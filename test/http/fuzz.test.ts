@@ -31,6 +31,8 @@ const FIELDS = [
     'metadata',
     'limit',
     'enabled',
+    'remainingUses',
+    'refill',
     'gracePeriodSeconds',
     'key',
   ],

@@ -29,6 +29,11 @@ const codeOf = async (key: string, replica: TestService = service) => {
   const { status, body } = await replica.asHolder(key, '/validate');
   return status === 200 ? 'valid' : body.code;
 };
+const codesOf = async (...keys: string[]) => {
+  const codes = [];
+  for (const key of keys) codes.push(await codeOf(key));
+  return codes;
+};
 const countKeys = async () => {
   const [row] = await service.sql<{ count: string }>('select count(*) from key_service.api_keys');
   return Number(row?.count);
@@ -113,6 +118,36 @@ describe('POST /internal/api-keys/import', () => {
       expect(await codeOf(off.key)).toBe('api_key_disabled');
       expect((await service.asHolder(full.key, '/validate?scope=read:orders')).status).toBe(200);
       expect((await service.asHolder(full.key, '/validate?scope=write:orders')).status).toBe(403);
+    });
+
+    it('gives them usage limits, on record, and none to a duplicate', async () => {
+      const org = newOrganization();
+      const [limited, filled, free] = [keyFromElsewhere(), keyFromElsewhere(), keyFromElsewhere()];
+      const refill = { amount: 5, interval: 'day' };
+      const keys = [
+        { clerkOrgId: org, sha256: limited.hex, remainingUses: 2 },
+        { clerkOrgId: org, sha256: filled.hex, remainingUses: 0, refill },
+        { clerkOrgId: org, sha256: free.hex, remainingUses: null },
+        { clerkOrgId: org, sha256: limited.base64, remainingUses: 7 },
+      ];
+      const { body } = await importKeys(keys);
+      const byId = new Map((await listed(org)).map((item) => [item['id'], item]));
+      const shown = body.results.slice(0, 3).map(({ id }: { id: string }) => byId.get(id));
+      expect(shown).toMatchObject([
+        { remainingUses: 2, refill: null },
+        { remainingUses: 0, refill },
+        { remainingUses: null, refill: null },
+      ]);
+      expect(await codesOf(limited.key, limited.key, limited.key)).toEqual(['valid', 'valid', 'usage_exceeded']);
+      expect(await codesOf(filled.key, free.key)).toEqual(['usage_exceeded', 'valid']);
+      expect((await importKeys(keys)).body).toMatchObject({ imported: 0, duplicates: 4 });
+      expect(await codesOf(limited.key)).toEqual(['usage_exceeded']);
+      const { events } = await listEvents(service, { clerkOrgId: org });
+      expect(events.find(({ target }) => target.id === body.results[1].id)?.details).toMatchObject({
+        remainingUses: 0,
+        refillAmount: 5,
+        refillInterval: 'day',
+      });
     });
 
     it('makes keys that are changed, rotated and revoked like any other', async () => {
@@ -272,6 +307,7 @@ describe('POST /internal/api-keys/import', () => {
       ['a start that is too long', { keyPrefix: 'x'.repeat(27) }, ['/keyPrefix']],
       ['an end that is too long', { last4: 'xxxxx' }, ['/last4']],
       ['white space in what is shown', { keyPrefix: 'a b', last4: 'é' }, ['/keyPrefix', '/last4']],
+      ['a refill without a limit', { refill: { amount: 1, interval: 'day' } }, ['/refill']],
       ['the key itself', { key: 'canary' }, ['/key']],
       ['a recoverable key, which nobody has', { recoverable: true }, ['/recoverable']],
     ])('is the answer to %s', async (_what, change, pointers) => {

@@ -35,6 +35,8 @@ describe('POST /internal/api-keys 201', () => {
       revokedAt: null,
       rotatedFrom: null,
       rotatedTo: null,
+      remainingUses: null,
+      refill: null,
     });
     expect(hasWrongChecksum('ks', body.key)).toBe(false);
   });

@@ -70,6 +70,8 @@ describe('GET /internal/api-keys 200', () => {
           revokedAt: null,
           rotatedFrom: null,
           rotatedTo: null,
+          remainingUses: null,
+          refill: null,
         },
       ],
       nextCursor: null,

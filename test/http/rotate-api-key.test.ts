@@ -80,6 +80,8 @@ describe('POST /internal/api-keys/:id/rotate', () => {
           revokedAt: null,
           rotatedFrom: old.id,
           rotatedTo: null,
+          remainingUses: null,
+          refill: null,
           previous: expect.objectContaining({ id: old.id, status: 'revoked', rotatedFrom: null, rotatedTo: body.id }),
         });
         expect(body.id).not.toBe(old.id);
