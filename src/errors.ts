@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   'insufficient_scope',
   'usage_exceeded',
   'organization_suspended',
+  'ip_not_allowed',
   'service_key_forbidden',
   'not_found',
   'api_key_not_found',

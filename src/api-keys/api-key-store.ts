@@ -15,6 +15,7 @@ export const columns = {
   enabled: apiKeys.enabled,
   scopes: apiKeys.scopes,
   metadata: apiKeys.metadata,
+  ipAllowList: apiKeys.ipAllowList,
   expiresAt: apiKeys.expiresAt,
   ...usageLimitColumns,
   createdAt: apiKeys.createdAt,

@@ -16,6 +16,8 @@ export interface ApiKey extends UsageLimit {
   enabled: boolean;
   scopes: string[] | null;
   metadata: Record<string, Json>;
+  /** Ranges of addresses that it may be used from; null: anywhere; empty: nowhere. */
+  ipAllowList: string[] | null;
   expiresAt: Date | null;
   createdAt: Date;
   updatedAt: Date;
@@ -28,7 +30,10 @@ export interface ApiKey extends UsageLimit {
 }
 
 /** What of a key may be changed once it is issued. */
-export type ApiKeySettings = Pick<ApiKey, 'name' | 'enabled' | 'expiresAt' | 'scopes' | 'metadata' | keyof UsageLimit>;
+export type ApiKeySettings = Pick<
+  ApiKey,
+  'name' | 'enabled' | 'expiresAt' | 'scopes' | 'metadata' | 'ipAllowList' | keyof UsageLimit
+>;
 
 /** With what is written beside it, a few seconds after each use. */
 export interface UsedApiKey extends ApiKey {
@@ -37,7 +42,10 @@ export interface UsedApiKey extends ApiKey {
 
 /** What a validation needs to know of a key. */
 export interface ValidatedApiKey
-  extends Pick<ApiKey, 'id' | 'name' | 'environment' | 'enabled' | 'scopes' | 'metadata' | 'expiresAt' | 'revokedAt'> {
+  extends Pick<
+    ApiKey,
+    'id' | 'name' | 'environment' | 'enabled' | 'scopes' | 'metadata' | 'ipAllowList' | 'expiresAt' | 'revokedAt'
+  > {
   organizationId: string;
   clerkOrgId: string;
   /** Its organisation is. */

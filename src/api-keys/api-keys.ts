@@ -23,6 +23,7 @@ export interface NewApiKey extends UsageLimit {
   expiresAt: Date | null;
   scopes: string[] | null;
   metadata: Record<string, Json>;
+  ipAllowList: string[] | null;
 }
 
 /** Issues, lists and revokes the API keys of organisations, on behalf of the platform's services. */

@@ -10,6 +10,7 @@ import {
   apiKeyItem,
   etagOf,
   idOfKey,
+  ipAllowList,
   issuedKey,
   metadata,
   name,
@@ -44,7 +45,7 @@ export function apiKeyChangeEndpoints(
       tag: 'API keys',
       summary: 'Change the settings of an API key',
       description:
-        'What is left out stays, null clears, a value sets; `metadata` is set as a whole. What is so already is no change. ' +
+        'What is left out stays, null clears, a value sets; `metadata` and lists are set as a whole. What is so already is no change. ' +
         '`remainingUses` sets how many are left from then on, also for the key that took its place or whose place it took; ' +
         'null takes the limit away with its refill, of this key alone. ' +
         'With `If-Match` nothing is changed unless the item still has that `ETag`. Only the root caller may set `scopes` ' +
@@ -70,6 +71,7 @@ export function apiKeyChangeEndpoints(
           metadata: metadata.nullish(),
           remainingUses: remainingUses.nullish(),
           refill: refill.nullish(),
+          ipAllowList: ipAllowList.nullish(),
         }),
       },
       responses: {

@@ -12,6 +12,7 @@ import {
   environment,
   etagOf,
   idOfKey,
+  ipAllowList,
   issuedKey,
   metadata,
   name,
@@ -98,6 +99,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           metadata: metadata.nullish(),
           remainingUses: remainingUses.nullish(),
           refill: refill.nullish(),
+          ipAllowList: ipAllowList.nullish(),
         }),
       },
       responses: {
@@ -116,6 +118,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           metadata: body.metadata ?? {},
           remainingUses: body.remainingUses ?? null,
           refill: body.refill ?? null,
+          ipAllowList: body.ipAllowList ?? null,
         });
         return { status: 201, body: { ...toItem(apiKey), key, message: 'Keep this key: it is shown only once.' } };
       },

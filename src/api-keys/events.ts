@@ -5,7 +5,7 @@ import { limitDetails } from './usage-limit.ts';
 /** What the audit is told of an API key, in more than one place. */
 export function issuedEvent(
   organizationId: string,
-  { id, environment, scopes, expiresAt, remainingUses, refill, rotatedFrom }: ApiKey,
+  { id, environment, scopes, expiresAt, ipAllowList, remainingUses, refill, rotatedFrom }: ApiKey,
 ): AuditEntry {
   return {
     organizationId,
@@ -16,6 +16,7 @@ export function issuedEvent(
       scopes,
       expiresAt: expiresAt?.toISOString() ?? null,
       ...(remainingUses === null ? {} : limitDetails({ remainingUses, refill })),
+      ...(ipAllowList === null ? {} : { ipAllowList }),
       ...(rotatedFrom === null ? {} : { rotatedFrom }),
     },
   };

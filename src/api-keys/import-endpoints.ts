@@ -27,16 +27,19 @@ export function keyImportEndpoint(imports: KeyImports, service: ServiceAuthentic
       },
     },
     async handle(caller, { body }) {
-      const keys = body.keys.map(({ sha256, name, expiresAt, scopes, metadata, remainingUses, refill, ...key }) => ({
-        ...key,
-        keyHash: sha256,
-        name: name ?? null,
-        expiresAt: expiresAt ?? null,
-        scopes: scopes ?? null,
-        metadata: metadata ?? {},
-        remainingUses: remainingUses ?? null,
-        refill: refill ?? null,
-      }));
+      const keys = body.keys.map(
+        ({ sha256, name, expiresAt, scopes, metadata, ipAllowList, remainingUses, refill, ...key }) => ({
+          ...key,
+          keyHash: sha256,
+          name: name ?? null,
+          expiresAt: expiresAt ?? null,
+          scopes: scopes ?? null,
+          metadata: metadata ?? {},
+          remainingUses: remainingUses ?? null,
+          refill: refill ?? null,
+          ipAllowList: ipAllowList ?? null,
+        }),
+      );
       const results = await imports.import(caller, keys);
       const imported = results.filter(({ status }) => status === 'imported').length;
       return { status: 200, body: { imported, duplicates: results.length - imported, results } };

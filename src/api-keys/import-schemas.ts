@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { expiresAt } from '../expiry.ts';
 import { hashKey } from '../key-format.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
-import { environment, metadata, name, refill, remainingUses, scopes } from './schemas.ts';
+import { environment, ipAllowList, metadata, name, refill, remainingUses, scopes } from './schemas.ts';
 import { lacksLimit, NEEDS_LIMIT } from './usage-limit.ts';
 
 const MOST_KEYS = 1_000;
@@ -46,6 +46,7 @@ const importedKey = z
     metadata: metadata.nullish(),
     remainingUses: remainingUses.nullish(),
     refill: refill.nullish(),
+    ipAllowList: ipAllowList.nullish(),
     keyPrefix: shown(LONGEST_PREFIX)
       .default('')
       .meta({ description: 'The start of the key, to recognise it by.', example: 'sk_old_' }),

@@ -78,6 +78,7 @@ function importedEvent({
   enabled,
   remainingUses,
   refill,
+  ipAllowList,
 }: InsertedApiKey): AuditEntry {
   return {
     organizationId,
@@ -89,6 +90,7 @@ function importedEvent({
       expiresAt: expiresAt?.toISOString() ?? null,
       enabled,
       ...(remainingUses === null ? {} : limitDetails({ remainingUses, refill })),
+      ...(ipAllowList === null ? {} : { ipAllowList }),
     },
   };
 }

@@ -84,13 +84,14 @@ function withoutLimit(wanted: WantedSettings): WantedSettings {
 
 /** Which settings changed, and to what where that decides about the key: name and metadata may be anything. */
 function detailsOf(changes: Partial<ApiKeySettings>): Details {
-  const { enabled, expiresAt, scopes } = changes;
+  const { enabled, expiresAt, scopes, ipAllowList } = changes;
   return {
     changed: Object.keys(changes).sort(),
     ...(enabled === undefined ? {} : { enabled }),
     ...(expiresAt === undefined ? {} : { expiresAt: expiresAt?.toISOString() ?? null }),
     ...(scopes === undefined ? {} : { scopes }),
     ...limitDetails(changes),
+    ...(ipAllowList === undefined ? {} : { ipAllowList }),
   };
 }
 

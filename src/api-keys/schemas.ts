@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { normalRange } from '../ip-address.ts';
 import { ENVIRONMENTS } from '../key-format.ts';
 import type { Json } from '../prepared-json.ts';
 import type { UsedApiKey } from './api-key.ts';
@@ -6,6 +7,7 @@ import { API_KEY_STATUSES, apiKeyStatus } from './api-key.ts';
 import { MAX_SCOPES, SCOPE_PATTERN } from './scopes.ts';
 import { REFILL_INTERVALS } from './usage-limit.ts';
 
+const MAX_RANGES = 64;
 const LARGEST_METADATA_BYTES = 4 * 1024;
 const instant = z.iso.datetime();
 
@@ -50,6 +52,27 @@ export const refill = z
     description: '`remainingUses` is set to `amount`, whatever it was, when each calendar day or month in UTC begins.',
   });
 
+const range = z.string().transform((text, context) => {
+  const normal = normalRange(text);
+  if (normal !== null) return normal;
+  context.addIssue({
+    code: 'custom',
+    message: 'must be an IP address or a range of them (CIDR), such as 203.0.113.0/24',
+  });
+  return z.NEVER;
+});
+
+export const ipAllowList = z
+  .array(range)
+  .max(MAX_RANGES)
+  .transform((list) => [...new Set(list)])
+  .meta({
+    description:
+      'Where the key may be used from: IPv4 and IPv6 addresses and ranges (CIDR), which are kept by their first address. ' +
+      'null: anywhere; an empty list: nowhere.',
+    example: ['203.0.113.0/24', '2001:db8::/32'],
+  });
+
 /** What is final comes first: a key that was revoked is so, whatever else is true of it. */
 export const status = z.enum(API_KEY_STATUSES);
 
@@ -67,6 +90,7 @@ export const apiKeyItem = z.object({
   environment,
   scopes: z.array(z.string()).nullable(),
   metadata: z.record(z.string(), json),
+  ipAllowList: z.array(z.string()).nullable(),
   expiresAt: instant.nullable(),
   remainingUses: remainingUses.nullable(),
   refill: refill.nullable(),
@@ -90,6 +114,7 @@ export function toItem(key: UsedApiKey, at = new Date()): ApiKeyItem {
     environment: key.environment,
     scopes: key.scopes,
     metadata: key.metadata as ApiKeyItem['metadata'],
+    ipAllowList: key.ipAllowList,
     expiresAt: key.expiresAt?.toISOString() ?? null,
     remainingUses: key.remainingUses,
     refill: key.refill,

@@ -89,6 +89,8 @@ export const apiKeys = keyService.table(
     /** null: unrestricted; empty: nothing allowed. */
     scopes: text('scopes').array(),
     metadata: jsonb('metadata').$type<Record<string, Json>>().notNull().default({}),
+    /** Ranges of addresses that it may be used from, as `normalRange` writes them; null: anywhere; empty: nowhere. */
+    ipAllowList: text('ip_allow_list').array(),
     expiresAt: instant('expires_at'),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),

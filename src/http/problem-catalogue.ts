@@ -23,6 +23,7 @@ export const PROBLEMS: Record<ErrorCode, ProblemType> = {
   api_key_disabled: { status: 401, title: 'API key disabled', challenge: 'invalid_token' },
   api_key_expired: { status: 401, title: 'API key expired', challenge: 'invalid_token' },
   insufficient_scope: { status: 403, title: 'Insufficient scope', challenge: 'insufficient_scope' },
+  ip_not_allowed: { status: 403, title: 'IP address not allowed' },
   organization_suspended: { status: 403, title: 'Organisation suspended' },
   usage_exceeded: { status: 403, title: 'Usage exceeded' },
   service_key_forbidden: { status: 403, title: 'Service key forbidden', challenge: 'insufficient_scope' },

@@ -14,6 +14,7 @@ const CODES: Record<Refusal['reason'], ErrorCode> = {
   disabled: 'api_key_disabled',
   expired: 'api_key_expired',
   suspended: 'organization_suspended',
+  address: 'ip_not_allowed',
 };
 
 const REFUSED: readonly ErrorCode[] = ['invalid_request', 'api_key_missing', ...Object.values(CODES)];
@@ -68,8 +69,11 @@ export function clientAuthentication(
 }
 
 function holderOf(outcome: Validation): KeyHolder {
-  if (!outcome.valid) throw new ServiceError(CODES[outcome.refusal.reason], sentence(outcome.refusal));
-  return outcome.holder;
+  if (outcome.valid) return outcome.holder;
+  const { refusal } = outcome;
+  // For who wonders in the log why a key is refused: behind a gateway it may be the gateway's.
+  const context = refusal.reason === 'address' ? { address: refusal.address } : {};
+  throw new ServiceError(CODES[refusal.reason], sentence(refusal), { context });
 }
 
 function sentence(refusal: Refusal): string {
@@ -82,6 +86,8 @@ function sentence(refusal: Refusal): string {
       return 'This API key is disabled.';
     case 'suspended':
       return 'The organisation that this API key belongs to is suspended.';
+    case 'address':
+      return 'This API key may not be used from this address.';
     case 'expired':
       return `This API key expired at ${refusal.expiredAt.toISOString()}.`;
   }

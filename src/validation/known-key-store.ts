@@ -27,6 +27,7 @@ export function prepareFindForValidation(database: Database): (keyHashes: Buffer
         enabled: apiKeys.enabled,
         scopes: apiKeys.scopes,
         metadata: apiKeys.metadata,
+        ipAllowList: apiKeys.ipAllowList,
         expiresAt: apiKeys.expiresAt,
         usageLimitId: sql<string | null>`case when ${apiKeys.usageLimited} then ${apiKeys.usageLimitId} end`,
         // The end of an organisation revokes its keys, however many they are and whatever their rows say yet.

@@ -1,6 +1,7 @@
 import type { ValidatedApiKey } from '../api-keys/api-key.ts';
 import type { Membership } from '../organizations/membership.ts';
 import { PreparedJson } from '../prepared-json.ts';
+import { IpAllowList } from './ip-allow-list.ts';
 
 /** What the holder of a valid key is told. */
 export interface ValidationAnswer {
@@ -29,6 +30,8 @@ export class KnownKey {
   readonly enabled: boolean;
   /** Its organisation is. */
   readonly suspended: boolean;
+  /** null: it may be used from anywhere. */
+  readonly ipAllowList: IpAllowList | null;
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
   /** What counts its uses; null where nothing does. */
@@ -44,6 +47,7 @@ export class KnownKey {
     this.scopes = facts.scopes;
     this.enabled = facts.enabled;
     this.suspended = facts.suspended;
+    this.ipAllowList = facts.ipAllowList === null ? null : new IpAllowList(facts.ipAllowList);
     this.expiresAt = facts.expiresAt;
     this.revokedAt = facts.revokedAt;
     this.usageLimitId = facts.usageLimitId;
@@ -75,6 +79,7 @@ export class KnownKey {
       FIXED_BYTES +
       (text.length + LONGEST_USER_ID) * bytesPerCharacter +
       SCOPE_BYTES * (this.scopes?.length ?? 0) +
+      (this.ipAllowList?.size ?? 0) +
       (this.usageLimitId === null ? 0 : USAGE_LIMIT_BYTES)
     );
   }
@@ -99,7 +104,7 @@ function answerOf(
 
 /** Of the key, which is the last member, and of the answer. */
 const END_OF_ANSWER = '}}';
-/** Everything but the answer's text and the scopes, with the cache's own lists; `npm run bench -- growth` measures it. */
+/** Everything but the answer's text and the lists, with the cache's own lists; `npm run bench -- growth` measures it. */
 const FIXED_BYTES = 640;
 /** Room for a user id of Clerk's, which the answer may come to hold. */
 const LONGEST_USER_ID = 32;

@@ -18,7 +18,13 @@ import { Uses } from './uses.ts';
 /** The outcome of a validation is data: why a key is refused is as ordinary an answer as that it is good. */
 export type Validation =
   | { valid: true; holder: KeyHolder }
-  | { valid: false; refusal: Refusal | { reason: 'invalid' | 'suspended' } };
+  | { valid: false; refusal: Refusal | { reason: 'invalid' | 'suspended' } | AddressRefusal };
+
+/** The key may not be used from there; null: from where nobody knows. */
+interface AddressRefusal {
+  reason: 'address';
+  address: string | null;
+}
 
 /** The holder of a valid key, with what is known of it. */
 export interface KeyHolder extends ApiKeyCaller {
@@ -146,9 +152,13 @@ export class KeyValidation {
     const refusal = refusalOf(known, now);
     if (refusal !== null) return { valid: false, refusal };
     if (known.suspended) return SUSPENDED;
+    const { requestId, address } = origin;
+    if (known.ipAllowList !== null) {
+      if (origin.addressTrouble !== undefined) throw origin.addressTrouble;
+      if (!known.ipAllowList.allows(address)) return { valid: false, refusal: { reason: 'address', address } };
+    }
     const { id: apiKeyId, organizationId } = known;
     this.#dependencies.lastUsed.record(apiKeyId, now);
-    const { requestId, address } = origin;
     return {
       valid: true,
       holder: { kind: 'apiKey', requestId, address, apiKeyId, organizationId, known, beganMs, remainingUses: null },

@@ -11,11 +11,14 @@ const LIMIT_MS = 1_000;
 
 let apart: LedApart;
 let apiKey: string;
+/** May be used from where the requests are made, by their peer's address and by the one that they name. */
+let listedKey: string;
 let serviceKey: string;
 beforeAll(async () => {
   // Memory answers for as long as this takes.
   apart = await startLedApart({ CACHE_LEASE_MS: '20000' });
   apiKey = (await apart.other.issueKey(newOrganization())).key;
+  listedKey = (await apart.other.issueKey(newOrganization(), { ipAllowList: ['0.0.0.0/0'] })).key;
   serviceKey = (await newServiceCaller(apart.other)).key;
 });
 afterEach(async () => {
@@ -43,6 +46,14 @@ describe.each([
       expect(answer.status, answer.text).toBe(200);
       expect(tookMs).toBeLessThan(LIMIT_MS);
     }
+  });
+
+  it('a key with an address list is 503 within a second: neither refused, nor taken for used from the gateway', async () => {
+    await warm(apart.led, listedKey);
+    takeAway();
+    const { answer, tookMs } = await timed(() => validate(listedKey, serviceKey));
+    expectProblem(answer, 503, 'database_unavailable');
+    expect(tookMs).toBeLessThan(LIMIT_MS);
   });
 
   it('one that it does not know is 503 within a second, and not later for the second look-up', async () => {

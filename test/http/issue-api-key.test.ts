@@ -29,6 +29,7 @@ describe('POST /internal/api-keys 201', () => {
       environment: 'live',
       scopes: null,
       metadata: {},
+      ipAllowList: null,
       expiresAt: null,
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       lastUsedAt: null,

@@ -64,6 +64,7 @@ describe('GET /internal/api-keys 200', () => {
           environment: 'live',
           scopes: ['read:orders'],
           metadata: { team: 'blue' },
+          ipAllowList: null,
           expiresAt: null,
           createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
           lastUsedAt: null,

@@ -59,6 +59,7 @@ describe('POST /internal/api-keys/:id/rotate', () => {
           name: 'CI',
           scopes: ['read:orders'],
           metadata: { team: 'blue' },
+          ipAllowList: ['127.0.0.0/8', '2001:db8::/32'],
           expiresAt: '2099-01-01T00:00:00.000Z',
         };
         const old = await issued({ ...settings, environment });

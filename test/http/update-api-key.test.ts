@@ -16,8 +16,9 @@ const SETTINGS = {
   expiresAt: '2099-01-01T00:00:00.000Z',
   scopes: ['read:orders'],
   metadata: { team: 'blue', level: 3 },
+  ipAllowList: ['127.0.0.0/8', '2001:db8::1'],
 };
-const CLEARED = { name: null, expiresAt: null, scopes: null, metadata: {} };
+const CLEARED = { name: null, expiresAt: null, scopes: null, metadata: {}, ipAllowList: null };
 
 async function issued(settings: Record<string, unknown> = SETTINGS) {
   const org = newOrganization();
@@ -60,6 +61,8 @@ describe('PATCH /internal/api-keys/:id', () => {
       ['scopes', []],
       ['scopes', ['write:orders', 'orders:*']],
       ['metadata', { other: [1, { a: null }] }],
+      ['ipAllowList', []],
+      ['ipAllowList', ['::1', '10.0.0.0/8']],
     ])('sets %s to what it is given, and nothing else', async (field, value) => {
       const key = await issued();
       const before = await get(key);
@@ -79,7 +82,7 @@ describe('PATCH /internal/api-keys/:id', () => {
 
     it('sets and clears all at once', async () => {
       const key = await issued();
-      const nothing = { name: null, expiresAt: null, scopes: null, metadata: null, enabled: false };
+      const nothing = { name: null, expiresAt: null, scopes: null, metadata: null, ipAllowList: null, enabled: false };
       expect((await update(key, nothing)).body).toMatchObject({ ...CLEARED, enabled: false, revision: 2 });
       expect((await update(key, { ...SETTINGS, enabled: true })).body).toMatchObject({ ...SETTINGS, revision: 3 });
     });
