@@ -17,6 +17,7 @@ export const EXPRESS_BORN = 'express-born';
 export const NODE_HTTP = 'node-http';
 export const SERVICE = 'key-service';
 export const INSERT_PER_REVEAL = 'insert-per-reveal';
+export const UPDATE_PER_USE = 'update-per-use';
 export const REVEAL_ALONE = 'reveal-alone';
 export const REVEAL_UNRECORDED = 'reveal-unrecorded';
 
@@ -59,6 +60,15 @@ export function insertPerReveal(databaseUrl: string): Subject {
     id: INSERT_PER_REVEAL,
     name: 'Express 4, one INSERT and commit a reveal',
     command: peer('insert-per-reveal', { DATABASE_URL: databaseUrl }),
+  };
+}
+
+/** Counts each use by itself. */
+export function updatePerUse(databaseUrl: string): Subject {
+  return {
+    id: UPDATE_PER_USE,
+    name: 'Express 4, one UPDATE and commit a use',
+    command: peer('update-per-use', { DATABASE_URL: databaseUrl }),
   };
 }
 

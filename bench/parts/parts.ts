@@ -6,6 +6,17 @@ import { issueRevoke } from './issue-revoke.ts';
 import type { Part } from './part.ts';
 import { reveal } from './reveal.ts';
 import { revocation } from './revocation.ts';
+import { usageLimit } from './usage-limit.ts';
 import { validate } from './validate.ts';
 
-export const PARTS: readonly Part[] = [validate, reveal, auditedReveal, cold, attack, growth, revocation, issueRevoke];
+export const PARTS: readonly Part[] = [
+  validate,
+  reveal,
+  auditedReveal,
+  usageLimit,
+  cold,
+  attack,
+  growth,
+  revocation,
+  issueRevoke,
+];

@@ -31,6 +31,7 @@ const ORDER = [
   'revocation',
   'reveal',
   'audited-reveal',
+  'usage-limit',
   'cold',
   'attack',
   'growth',

@@ -9,7 +9,7 @@ import {
   type Results,
 } from '../results.ts';
 import { median } from '../statistics.ts';
-import { EXPRESS, INSERT_PER_REVEAL } from '../subjects.ts';
+import { EXPRESS, INSERT_PER_REVEAL, UPDATE_PER_USE } from '../subjects.ts';
 import { figuresTable, image, milliseconds, roundsText, table } from './markdown.ts';
 import { attackChart, growthChart, memoryChart } from './part-charts.ts';
 import { revocationSection } from './revocation-section.ts';
@@ -20,6 +20,7 @@ export function sectionsOf(results: Results): Section[] {
   const { validate, reveal, cold, attack, growth, revocation } = results;
   const issueRevoke = results['issue-revoke'];
   const auditedReveal = results['audited-reveal'];
+  const usageLimit = results['usage-limit'];
   return [
     validate && validateSection(validate),
     revocation && revocationSection(revocation),
@@ -38,6 +39,15 @@ export function sectionsOf(results: Results): Section[] {
         auditedReveal,
         'The record of a reveal is on the disk before the secret is opened, here and there. Key Service writes those of all callers who wait at the moment with one commit, each chained to the one before by a MAC; the peer answers a constant after an INSERT of its own, into a table of the same columns and indexes, with as many connections to PostgreSQL.',
         figuresTable(auditedReveal, INSERT_PER_REVEAL, 'INSERT each'),
+      ),
+      charts: {},
+    },
+    usageLimit && {
+      title: 'Counting every use',
+      text: withNotes(
+        usageLimit,
+        'Keys that may be used so many times. Each use is on the disk before it is answered, here and there. Key Service takes those of all callers who wait at the moment with one statement and commit; the peer looks nothing up but the count, which it updates for each request, with as many connections to PostgreSQL.',
+        figuresTable(usageLimit, UPDATE_PER_USE, 'UPDATE each'),
       ),
       charts: {},
     },

@@ -143,7 +143,8 @@ export class UseQueue {
   /** By limit; null when that is not known. */
   async #take(batch: Batch): Promise<Map<string, TakenUses> | null> {
     const wanted = [...batch].map(([id, { length: uses }]) => ({ id, uses }));
-    const lastEndMs = Math.max(...[...batch.values()].map((all) => all.at(-1)?.endMs ?? 0));
+    let lastEndMs = 0;
+    for (const all of batch.values()) for (const { endMs } of all) lastEndMs = Math.max(lastEndMs, endMs);
     try {
       const taken = await this.#options.take(wanted, Math.max(1, lastEndMs - performance.now()));
       return new Map(taken.map((each) => [each.id, each]));

@@ -5,6 +5,7 @@ import { type PgBouncer, pgBouncerMissing, startPgBouncer } from '../support/pgb
 import { startService, type TestService } from '../support/service.ts';
 import { timed } from '../support/stopwatch.ts';
 import { createTestDatabase } from '../support/test-database.ts';
+import { countdownFrom, expectExactly, hammer, isUsedUp } from '../support/usage-limits.ts';
 
 if (pgBouncerMissing !== undefined) console.warn(`Skipped: ${pgBouncerMissing}`);
 
@@ -77,6 +78,12 @@ describe.skipIf(pgBouncerMissing !== undefined).each([
       const answers = await Promise.all([one, two].map((replica) => replica.asHolder(key, '/validate')));
       expect(answers.map(({ body }) => body.code)).toEqual(['api_key_revoked', 'api_key_revoked']);
     }
+  });
+
+  it('uses are counted on every replica, and none too many', async () => {
+    const { key } = await one.issueKey(org, { remainingUses: 60, refill: { amount: 10, interval: 'day' } });
+    const hammered = await hammer({ targets: [one, two], key, clients: 10, until: isUsedUp });
+    expectExactly(hammered, countdownFrom(60));
   });
 
   it('a write that meets a lock is a 503 within two seconds and does not happen later', async () => {
