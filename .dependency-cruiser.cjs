@@ -16,7 +16,7 @@ module.exports = {
       name: 'the-ground-stands-on-nothing',
       severity: 'error',
       from: {
-        path: '^src/(errors|caller|expiry|ip-address|key-format|package-version|paging|prepared-json|rounds|time-limit)\\.ts$',
+        path: '^src/(errors|caller|expiry|instant|ip-address|key-format|package-version|paging|prepared-json|rounds|time-limit)\\.ts$',
       },
       to: { path: '^src/' },
     },
@@ -35,7 +35,7 @@ module.exports = {
       comment: 'Only the endpoints and the authentication of a room speak to http.',
       severity: 'error',
       from: {
-        path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|audit|organizations|service-keys|data-keys|health|usage|cache|clerk|database)/',
+        path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|audit|organizations|service-keys|data-keys|health|usage|usage-reports|cache|clerk|database)/',
         pathNot: '(endpoints?|-authentication)\\.ts$',
       },
       to: { path: '^(src/http/|node_modules/.*express)' },
@@ -99,14 +99,15 @@ module.exports = {
     {
       name: 'one-place-joins',
       comment:
-        'compose.ts (with compose-api-keys.ts, compose-audit.ts and compose-organizations.ts, parts of it) is used by start.ts, that by start-workers.ts, both by main.ts.',
+        'compose.ts (with compose-api-keys.ts, compose-audit.ts, compose-organizations.ts and compose-usage.ts, parts of it) is used by start.ts, that by start-workers.ts, both by main.ts.',
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(main|start|start-workers|compose|compose-api-keys|compose-audit|compose-organizations)\\.ts$',
+        pathNot:
+          '^src/(main|start|start-workers|compose|compose-api-keys|compose-audit|compose-organizations|compose-usage)\\.ts$',
       },
       to: {
-        path: '^src/(main|start|start-workers|compose|compose-api-keys|compose-audit|compose-organizations)\\.ts$',
+        path: '^src/(main|start|start-workers|compose|compose-api-keys|compose-audit|compose-organizations|compose-usage)\\.ts$',
       },
     },
     {

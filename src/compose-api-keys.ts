@@ -14,7 +14,7 @@ import type { Config } from './config.ts';
 import type { Changes } from './database/change-feed/change-feed.ts';
 import type { Database } from './database/database.ts';
 import type { ClientAuthentication, Endpoint, ServiceAuthentication } from './http/endpoint.ts';
-import type { LastUsed } from './usage/last-used.ts';
+import type { KeyUsage } from './usage/key-usage.ts';
 import { clientAuthentication } from './validation/client-authentication.ts';
 import type { ServiceKeyTest } from './validation/client-origin.ts';
 import { validationEndpoint } from './validation/endpoints.ts';
@@ -38,7 +38,7 @@ export function composeApiKeys({
   audit,
   changes,
   clerk,
-  lastUsed,
+  usage,
   service,
   isServiceKey,
   cacheMaxBytes,
@@ -50,7 +50,7 @@ export function composeApiKeys({
   audit: Audit;
   changes: Changes;
   clerk: Clerk;
-  lastUsed: LastUsed;
+  usage: KeyUsage;
   service: ServiceAuthentication;
   isServiceKey: ServiceKeyTest;
   cacheMaxBytes: number;
@@ -62,7 +62,7 @@ export function composeApiKeys({
     changes,
     membership: clerk.membership,
     membershipLimitMs: config.clerk.timeoutMs + 1_000,
-    lastUsed,
+    usage,
     prefix: config.apiKeyPrefix,
     cacheMaxBytes,
     lookUpsAtOnce,

@@ -7,6 +7,7 @@ import { webhookEndpoints } from './clerk/endpoints.ts';
 import { composeApiKeys } from './compose-api-keys.ts';
 import { type ComposedAudit, composeAudit } from './compose-audit.ts';
 import { composeOrganizations } from './compose-organizations.ts';
+import { type ComposedUsage, composeUsage } from './compose-usage.ts';
 import type { Config, Secrets } from './config.ts';
 import { DataKeys } from './data-keys/data-keys.ts';
 import { ChangeFeed, noChangeFeed } from './database/change-feed/change-feed.ts';
@@ -55,8 +56,8 @@ import { KnownServices } from './service-keys/known-services.ts';
 import { revokeLeakedServiceKeys } from './service-keys/leaked-store.ts';
 import { rootKeyTest, serviceAuthentication, serviceKeyTest } from './service-keys/service-authentication.ts';
 import { ServiceKeys } from './service-keys/service-keys.ts';
-import { LastUsed, type WriteLastUsed } from './usage/last-used.ts';
-import { writeApiKeyUses, writeProviderKeyUses, writeServiceKeyUses } from './usage/last-used-store.ts';
+import { usageEndpoints } from './usage-reports/endpoints.ts';
+import { UsageReports } from './usage-reports/usage-reports.ts';
 
 export interface Foundation {
   config: Config;
@@ -79,7 +80,7 @@ export interface KeyService {
   changeFeed: ChangeFeed | null;
   dataKeys: DataKeys;
   metrics: Metrics;
-  lastUsed: readonly LastUsed[];
+  usage: ComposedUsage;
   endingSweep: EndingSweep;
   janitor: Janitor;
   drain: Drain;
@@ -156,23 +157,14 @@ export function compose({
     logger,
   });
 
-  const keepLastUsed = (write: WriteLastUsed) =>
-    new LastUsed(write, (error) =>
-      logger.warn(
-        { error: describeError(error) },
-        'last-used times could not be written; they are kept for the next try',
-      ),
-    );
-  const apiKeyUses = keepLastUsed(writeApiKeyUses(database));
-  const providerKeyUses = keepLastUsed(writeProviderKeyUses(database));
-  const serviceKeyUses = keepLastUsed(writeServiceKeyUses(database));
+  const usage = composeUsage({ config, database, logger, metrics });
 
   const cacheMaxBytes = (what: keyof typeof CACHE_SHARES) =>
     Math.floor(config.cache.maxBytes * IN_USE_SHARE * CACHE_SHARES[what]);
   const services = new KnownServices({
     database,
     changes,
-    lastUsed: serviceKeyUses,
+    lastUsed: usage.serviceKeys,
     cacheMaxBytes: cacheMaxBytes('serviceKeys'),
     lookUpsAtOnce: connections(config.database.poolMax, CONNECTION_SHARES.serviceKeys),
   });
@@ -184,7 +176,7 @@ export function compose({
     audit: audit.audit,
     changes,
     clerk,
-    lastUsed: apiKeyUses,
+    usage: usage.apiKeys,
     service,
     isServiceKey: serviceKeyTest(isRootKey, services),
     cacheMaxBytes: cacheMaxBytes('apiKeys'),
@@ -204,7 +196,7 @@ export function compose({
     lookUpsAtOnce: connections(config.database.poolMax, CONNECTION_SHARES.providerKeys),
     opener,
     reveals,
-    lastUsed: providerKeyUses,
+    lastUsed: usage.providerKeys,
   });
   const serviceKeys = new ServiceKeys(database, audit.audit, changes, config.apiKeyPrefix);
   const checker =
@@ -248,7 +240,7 @@ export function compose({
   });
   const janitor = new Janitor({
     database,
-    sweeps: [],
+    sweeps: [...usage.sweeps],
     onBatch: (what, rows) => metrics.sweptRows.inc({ what }, rows),
     onSwept: (what, rows) => logger.info({ what, rows }, 'what had expired was removed'),
     onFailure: (what, error) =>
@@ -277,6 +269,7 @@ export function compose({
       ...(secrets.clerkWebhookSigningSecret === null
         ? []
         : webhookEndpoints(secrets.clerkWebhookSigningSecret, onClerkEvent)),
+      ...usageEndpoints(new UsageReports(database), service),
       ...auditEndpoints(new AuditLog(database), service),
     ],
     checkResponses: config.environment !== 'production',
@@ -303,7 +296,7 @@ export function compose({
     changeFeed,
     dataKeys,
     metrics,
-    lastUsed: [apiKeyUses, providerKeyUses, serviceKeyUses],
+    usage,
     endingSweep,
     janitor,
     audit,

@@ -29,6 +29,7 @@ export interface Config {
   providerBaseUrls: readonly ProviderBaseUrl[];
   organizations: { graceDays: number; sweepMs: number };
   usageFlushMs: number;
+  usageRetentionDays: number;
   /** How often what has expired is removed. */
   janitorMs: number;
   audit: {
@@ -218,6 +219,7 @@ const variables = z.object({
   ORGANIZATION_GRACE_DAYS: whole(0, LONGEST_GRACE_DAYS).prefault('7'),
   ORGANIZATION_SWEEP_MS: milliseconds().prefault('60000'),
   USAGE_FLUSH_MS: milliseconds().prefault('5000'),
+  USAGE_RETENTION_DAYS: whole(1, LONGEST_RETENTION_DAYS).prefault('400'),
   JANITOR_MS: milliseconds().prefault('60000'),
   PROVIDER_BASE_URLS: providerBaseUrls.optional(),
   PROVIDER_CHECKS_ALLOW_LOOPBACK: oneOf('true', 'false').default('false'),
@@ -287,6 +289,7 @@ function toConfig(v: Variables): Config {
     providerBaseUrls: v.PROVIDER_BASE_URLS ?? [],
     organizations: { graceDays: v.ORGANIZATION_GRACE_DAYS, sweepMs: v.ORGANIZATION_SWEEP_MS },
     usageFlushMs: v.USAGE_FLUSH_MS,
+    usageRetentionDays: v.USAGE_RETENTION_DAYS,
     janitorMs: v.JANITOR_MS,
     audit: { retentionDays: v.AUDIT_RETENTION_DAYS ?? null, headsLogMs: v.AUDIT_HEADS_LOG_MS },
   };

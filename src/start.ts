@@ -55,7 +55,7 @@ export async function start(
     service.janitor.stop();
     service.changeFeed?.stop();
     metrics?.close();
-    await Promise.all(service.lastUsed.map((uses) => uses.stop(FLUSH_LIMIT_MS)));
+    await service.usage.stop(FLUSH_LIMIT_MS);
     service.audit.stop();
     await service.database.close(DATABASE_CLOSE_LIMIT_MS);
     await options.monitor.close(MONITOR_CLOSE_LIMIT_MS);
@@ -76,7 +76,7 @@ export async function start(
     await letGo();
     throw error;
   }
-  for (const uses of service.lastUsed) uses.start(config.usageFlushMs);
+  service.usage.start(config.usageFlushMs);
   service.endingSweep.start(config.organizations.sweepMs);
   service.janitor.start(config.janitorMs);
   service.audit.start(config.audit);

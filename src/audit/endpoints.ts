@@ -1,17 +1,12 @@
 import { z } from 'zod';
 import { CALLER_KINDS } from '../caller.ts';
 import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
+import { instant } from '../instant.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
 import { cursor, encodeCursor, limit } from '../paging.ts';
 import type { AuditLog } from './audit-log.ts';
 import { AUDIT_ACTIONS } from './event.ts';
 import type { ListedEvent } from './list-store.ts';
-
-/** RFC 3339, with any offset, of the years that PostgreSQL and JavaScript both know. */
-const instant = z.iso
-  .datetime({ offset: true })
-  .transform((text) => new Date(text))
-  .refine((date) => date.getUTCFullYear() >= 1 && date.getUTCFullYear() <= 9999, 'must be in the years 1 to 9999');
 
 const kinds = Object.values(CALLER_KINDS);
 const actor = z

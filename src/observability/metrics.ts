@@ -87,6 +87,12 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly uncountedUses = new Counter({
+    name: 'key_service_usage_uncounted_total',
+    help: 'Uses of API keys that were not counted, because too much waited to be written already',
+    registers: [this.registry],
+  });
+
   readonly caches = new CacheMetrics(this.registry);
 
   constructor() {

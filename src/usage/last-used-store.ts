@@ -1,14 +1,13 @@
 import { sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
-import { apiKeys, apiKeyUses, providerKeys, providerKeyUses, serviceKeys, serviceKeyUses } from '../database/schema.ts';
+import { providerKeys, providerKeyUses, serviceKeys, serviceKeyUses } from '../database/schema.ts';
 import type { WriteLastUsed } from './last-used.ts';
 
-export const writeApiKeyUses = (database: Database) => writerTo(database, apiKeyUses, apiKeys);
 export const writeProviderKeyUses = (database: Database) => writerTo(database, providerKeyUses, providerKeys);
 export const writeServiceKeyUses = (database: Database) => writerTo(database, serviceKeyUses, serviceKeys);
 
-type UsesTable = typeof apiKeyUses | typeof providerKeyUses | typeof serviceKeyUses;
-type KeysTable = typeof apiKeys | typeof providerKeys | typeof serviceKeys;
+type UsesTable = typeof providerKeyUses | typeof serviceKeyUses;
+type KeysTable = typeof providerKeys | typeof serviceKeys;
 
 /**
  * One statement for all keys, in one order, so that replicas that write the same keys wait for each other instead of

@@ -1,4 +1,4 @@
-import { settledWithin } from '../time-limit.ts';
+import { Flushes } from './flushes.ts';
 
 /** Writes when keys were last used, in ms since 1970; an earlier instant never replaces a later one. */
 export type WriteLastUsed = (uses: { id: string; atMs: number }[]) => Promise<void>;
@@ -13,11 +13,9 @@ const LARGEST_BATCH = 1_000;
 export class LastUsed {
   readonly #write: WriteLastUsed;
   readonly #onFailure: (error: unknown) => void;
+  readonly #flushes = new Flushes(() => this.#writeBatches());
   /** Milliseconds since 1970, for each key. */
   #pending = new Map<string, number>();
-  #timer: NodeJS.Timeout | undefined;
-  #flushing: Promise<void> = Promise.resolve();
-  #running = false;
 
   constructor(write: WriteLastUsed, onFailure: (error: unknown) => void) {
     this.#write = write;
@@ -30,28 +28,17 @@ export class LastUsed {
   }
 
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => {
-      if (!this.#running) void this.flush();
-    }, intervalMs);
-    this.#timer.unref();
+    this.#flushes.start(intervalMs);
   }
 
   /** Writes everything recorded so far, after any flush that is still running. Never rejects; what failed is kept. */
   flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#writePending());
-    return this.#flushing;
+    return this.#flushes.flush();
   }
 
   /** Writes what there is, for at most so long. */
-  async stop(limitMs: number): Promise<void> {
-    clearInterval(this.#timer);
-    await settledWithin(limitMs, this.flush());
-  }
-
-  async #writePending(): Promise<void> {
-    this.#running = true;
-    await this.#writeBatches();
-    this.#running = false;
+  stop(limitMs: number): Promise<void> {
+    return this.#flushes.stop(limitMs);
   }
 
   async #writeBatches(): Promise<void> {

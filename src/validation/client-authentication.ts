@@ -1,23 +1,12 @@
 import { z } from 'zod';
-import { requireScopes } from '../api-keys/scopes.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import { bearerToken, type Credentials } from '../http/credentials.ts';
 import type { ClientAuthentication } from '../http/endpoint.ts';
 import { originReader, type ServiceKeyTest } from './client-origin.ts';
+import { ADMISSION_REFUSALS, type KeyRefusal, REFUSAL_CODES } from './refusal.ts';
 import type { KeyHolder, KeyValidation, Validation } from './validation.ts';
 
-type Refusal = Extract<Validation, { valid: false }>['refusal'];
-
-const CODES: Record<Refusal['reason'], ErrorCode> = {
-  invalid: 'api_key_invalid',
-  revoked: 'api_key_revoked',
-  disabled: 'api_key_disabled',
-  expired: 'api_key_expired',
-  suspended: 'organization_suspended',
-  address: 'ip_not_allowed',
-};
-
-const REFUSED: readonly ErrorCode[] = ['invalid_request', 'api_key_missing', ...Object.values(CODES)];
+const REFUSED: readonly ErrorCode[] = ['invalid_request', 'api_key_missing', ...Object.values(REFUSAL_CODES)];
 
 /** For the documentation: how a service says for whom it asks. */
 const headers = z.object({
@@ -36,7 +25,10 @@ const headers = z.object({
   }),
 });
 
-/** Knows a customer by `Authorization: Bearer <api key>`, and by nothing else. */
+/**
+ * Knows a customer by `Authorization: Bearer <api key>`, and by nothing else. An endpoint that asks for no scope here admits the
+ * holder itself, once it knows what is asked for: see `KeyValidation.admit`.
+ */
 export function clientAuthentication(
   validation: KeyValidation,
   isServiceKey: ServiceKeyTest,
@@ -59,10 +51,10 @@ export function clientAuthentication(
     return {
       security: 'apiKey',
       needs: scope,
-      errors: [...REFUSED, 'insufficient_scope', 'usage_exceeded'],
+      errors: [...REFUSED, ...ADMISSION_REFUSALS],
       headers,
       authenticate,
-      authorize: ({ known }) => requireScopes(known.scopes, [scope]),
+      authorize: (holder) => validation.requireScopes(holder, [scope]),
       authorizeInput: (holder) => validation.admit(holder, []),
     };
   };
@@ -73,10 +65,10 @@ function holderOf(outcome: Validation): KeyHolder {
   const { refusal } = outcome;
   // For who wonders in the log why a key is refused: behind a gateway it may be the gateway's.
   const context = refusal.reason === 'address' ? { address: refusal.address } : {};
-  throw new ServiceError(CODES[refusal.reason], sentence(refusal), { context });
+  throw new ServiceError(REFUSAL_CODES[refusal.reason], sentence(refusal), { context });
 }
 
-function sentence(refusal: Refusal): string {
+function sentence(refusal: KeyRefusal): string {
   switch (refusal.reason) {
     case 'invalid':
       return 'This is not a valid API key.';

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { environment, json, remainingUses, scope } from '../api-keys/schemas.ts';
 import { type ClientAuthentication, type Endpoint, endpoint } from '../http/endpoint.ts';
 import type { Membership } from '../organizations/membership.ts';
+import { ADMISSION_REFUSALS } from './refusal.ts';
 import type { KeyHolder, KeyValidation } from './validation.ts';
 
 /** A parameter that may be repeated is one string or several. */
@@ -51,7 +52,7 @@ export function validationEndpoint(keys: KeyValidation, client: ClientAuthentica
       'Clerk in trouble never makes a valid key invalid: `membership` says how far `clerkUserId` is to be trusted. ' +
       'With HEAD as well, it is a use of a key that has only so many.',
     authentication: client(null),
-    errors: ['insufficient_scope', 'usage_exceeded'],
+    errors: ADMISSION_REFUSALS,
     request: { query: z.object({ scope: requiredScopes }) },
     responses: { 200: { description: 'It is good.', schema: validation } },
     handle(holder, { query }) {

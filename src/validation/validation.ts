@@ -1,4 +1,4 @@
-import { type Refusal, refusalOf } from '../api-keys/api-key.ts';
+import { refusalOf } from '../api-keys/api-key.ts';
 import { requireScopes } from '../api-keys/scopes.ts';
 import { KeyLookUps } from '../cache/key-look-ups.ts';
 import type { LeasedCache } from '../cache/leased-cache.ts';
@@ -6,29 +6,25 @@ import type { ApiKeyCaller } from '../caller.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
 import { databaseUnavailable } from '../database/database-error.ts';
+import { ServiceError } from '../errors.ts';
 import { hashKeyText, hasWrongChecksum } from '../key-format.ts';
 import type { Membership, MembershipLookup } from '../organizations/membership.ts';
 import { within } from '../time-limit.ts';
-import type { LastUsed } from '../usage/last-used.ts';
+import type { KeyUsage } from '../usage/key-usage.ts';
 import type { ClientOrigin } from './client-origin.ts';
 import { KnownKey } from './known-key.ts';
 import { prepareFindForValidation } from './known-key-store.ts';
+import { ADMISSION_REFUSALS, type KeyRefusal, REFUSAL_CODES } from './refusal.ts';
 import { Uses } from './uses.ts';
 
 /** The outcome of a validation is data: why a key is refused is as ordinary an answer as that it is good. */
-export type Validation =
-  | { valid: true; holder: KeyHolder }
-  | { valid: false; refusal: Refusal | { reason: 'invalid' | 'suspended' } | AddressRefusal };
-
-/** The key may not be used from there; null: from where nobody knows. */
-interface AddressRefusal {
-  reason: 'address';
-  address: string | null;
-}
+export type Validation = { valid: true; holder: KeyHolder } | { valid: false; refusal: KeyRefusal };
 
 /** The holder of a valid key, with what is known of it. */
 export interface KeyHolder extends ApiKeyCaller {
   known: KnownKey;
+  /** When the key was found to be good, in ms since 1970. */
+  atMs: number;
   /** When the database was first asked about it, by `performance.now()`; null where memory had it all. */
   beganMs: number | null;
   /** After this use of it; null before it is admitted, and where nothing counts the uses. */
@@ -44,7 +40,7 @@ const UNKNOWN_KEYS_REMEMBERED = 50_000;
 /** Malformed and unknown are one answer: neither was ever issued, as far as anyone outside can tell. */
 const UNKNOWN: Validation = { valid: false, refusal: { reason: 'invalid' } };
 
-const SUSPENDED: Validation = { valid: false, refusal: { reason: 'suspended' } };
+const SUSPENDED: KeyRefusal = { reason: 'suspended' };
 
 interface Dependencies {
   database: Database;
@@ -52,7 +48,7 @@ interface Dependencies {
   membership: MembershipLookup;
   /** Longer than `membership` ever takes. */
   membershipLimitMs: number;
-  lastUsed: LastUsed;
+  usage: KeyUsage;
   prefix: string;
   cacheMaxBytes: number;
   /** Database connections that look-ups may use at once. */
@@ -124,14 +120,37 @@ export class KeyValidation {
 
   /**
    * The rest of the judgement, once it is known what the holder of a good key wants. What costs nobody anything comes first,
-   * and a use of the key last: a request that is refused has used none up. A promise only where uses are counted.
+   * and a use of the key last: a request that is refused has used none up. A promise only where uses are limited. To be asked
+   * once for every request, which is counted by what comes of it.
    *
    * @throws ServiceError `insufficient_scope`, or as `Uses.take` does
    */
   admit(holder: KeyHolder, scopes: readonly string[]): void | Promise<void> {
+    try {
+      const admitted = this.#admit(holder, scopes);
+      if (admitted === undefined) return this.#countValid(holder);
+      return admitted.then(
+        () => this.#countValid(holder),
+        (error: unknown) => this.#refuse(holder, error),
+      );
+    } catch (error) {
+      this.#refuse(holder, error);
+    }
+  }
+
+  /** Of a request that is not admitted without them. @throws ServiceError `insufficient_scope` */
+  requireScopes(holder: KeyHolder, scopes: readonly string[]): void {
+    try {
+      requireScopes(holder.known.scopes, scopes);
+    } catch (error) {
+      this.#refuse(holder, error);
+    }
+  }
+
+  #admit(holder: KeyHolder, scopes: readonly string[]): Promise<void> | undefined {
     const { known, beganMs } = holder;
     requireScopes(known.scopes, scopes);
-    if (known.usageLimitId === null) return;
+    if (known.usageLimitId === null) return undefined;
     const spentMs = beganMs === null ? 0 : performance.now() - beganMs;
     return this.#uses.take(known.usageLimitId, LOOKUP_LIMIT_MS - spentMs).then((remaining) => {
       holder.remainingUses = remaining;
@@ -149,19 +168,45 @@ export class KeyValidation {
   #judge(origin: ClientOrigin, known: KnownKey | null, beganMs: number | null): Validation {
     if (known === null) return UNKNOWN;
     const now = Date.now();
-    const refusal = refusalOf(known, now);
-    if (refusal !== null) return { valid: false, refusal };
-    if (known.suspended) return SUSPENDED;
-    const { requestId, address } = origin;
-    if (known.ipAllowList !== null) {
-      if (origin.addressTrouble !== undefined) throw origin.addressTrouble;
-      if (!known.ipAllowList.allows(address)) return { valid: false, refusal: { reason: 'address', address } };
+    const refusal = refusalOf(known, now) ?? (known.suspended ? SUSPENDED : null) ?? addressRefusal(known, origin);
+    if (refusal !== null) {
+      this.#dependencies.usage.record(known, REFUSAL_CODES[refusal.reason], now);
+      return { valid: false, refusal };
     }
     const { id: apiKeyId, organizationId } = known;
-    this.#dependencies.lastUsed.record(apiKeyId, now);
+    const { requestId, address } = origin;
     return {
       valid: true,
-      holder: { kind: 'apiKey', requestId, address, apiKeyId, organizationId, known, beganMs, remainingUses: null },
+      holder: {
+        kind: 'apiKey',
+        requestId,
+        address,
+        apiKeyId,
+        organizationId,
+        known,
+        atMs: now,
+        beganMs,
+        remainingUses: null,
+      },
     };
   }
+
+  #countValid({ known, atMs }: KeyHolder): void {
+    this.#dependencies.usage.record(known, 'valid', atMs);
+  }
+
+  /** What went wrong on our side is no refusal, and no use. */
+  #refuse({ known, atMs }: KeyHolder, error: unknown): never {
+    if (error instanceof ServiceError && ADMISSION_REFUSALS.includes(error.code)) {
+      this.#dependencies.usage.record(known, error.code, atMs);
+    }
+    throw error;
+  }
+}
+
+/** @throws what went wrong when it was found out from where the request comes, if that decides */
+function addressRefusal({ ipAllowList }: KnownKey, { address, addressTrouble }: ClientOrigin): KeyRefusal | null {
+  if (ipAllowList === null) return null;
+  if (addressTrouble !== undefined) throw addressTrouble;
+  return ipAllowList.allows(address) ? null : { reason: 'address', address };
 }

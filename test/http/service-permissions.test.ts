@@ -15,6 +15,8 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'DELETE /internal/api-keys/{id}': 'api-keys:write',
   'PATCH /internal/api-keys/{id}': 'api-keys:write',
   'POST /internal/api-keys/{id}/rotate': 'api-keys:write',
+  'GET /internal/api-keys/{id}/usage': 'api-keys:read',
+  'GET /internal/organizations/{clerkOrgId}/usage': 'api-keys:read',
   'POST /internal/api-keys/identify': 'api-keys:read',
   'POST /internal/organizations/{clerkOrgId}/revoke-api-keys': 'api-keys:write',
   'GET /internal/keys': 'provider-keys:read',

@@ -25,6 +25,18 @@ export const ROUTES = [
     caller: 'service',
     allow: 'POST',
   },
+  {
+    path: '/internal/api-keys/{id}/usage',
+    example: '/internal/api-keys/01890000-0000-7000-8000-000000000000/usage',
+    caller: 'service',
+    allow: 'GET, HEAD',
+  },
+  {
+    path: '/internal/organizations/{clerkOrgId}/usage',
+    example: '/internal/organizations/org_nobody/usage',
+    caller: 'service',
+    allow: 'GET, HEAD',
+  },
   { path: '/internal/keys', example: '/internal/keys', caller: 'service', allow: 'GET, HEAD, POST' },
   { path: '/internal/keys/{provider}', example: '/internal/keys/openai', caller: 'service', allow: 'DELETE' },
   {
