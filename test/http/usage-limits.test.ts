@@ -223,6 +223,29 @@ describe('PATCH /internal/api-keys/:id', () => {
   });
 });
 
+describe('Another replica, which has a key in its memory', () => {
+  let other: TestService;
+  beforeAll(async () => {
+    other = await startService({ beside: service });
+  });
+  afterAll(() => other.stop());
+
+  it('counts as soon as it has heard of a limit, and counts no more when it is taken away', async () => {
+    const key = await issued();
+    const there = async () => (await other.asHolder(key.key, '/validate')).body;
+    expect((await there()).valid).toBe(true);
+    await update(key, { remainingUses: 1_000 });
+    await expect.poll(async () => (await there()).apiKey.remainingUses).toBeLessThan(1_000);
+    await update(key, { remainingUses: 0 });
+    expect((await there()).code, 'of a limit that it knows, it need not hear').toBe('usage_exceeded');
+    await update(key, { remainingUses: null });
+    await expect.poll(async () => (await there()).valid).toBe(true);
+    await update(key, { remainingUses: 1 });
+    await expect.poll(async () => (await there()).code).toBe('usage_exceeded');
+    expect(await use(key)).toBe('usage_exceeded');
+  });
+});
+
 describe('A key and the one that takes its place', () => {
   it('share what is left in the time of grace: nothing doubles', async () => {
     const old = await issued({ remainingUses: 6, refill: DAILY });
