@@ -15,10 +15,13 @@ import type { Changes } from './database/change-feed/change-feed.ts';
 import type { Database } from './database/database.ts';
 import type { ClientAuthentication, Endpoint, ServiceAuthentication } from './http/endpoint.ts';
 import type { KeyUsage } from './usage/key-usage.ts';
-import { clientAuthentication } from './validation/client-authentication.ts';
+import { BatchValidation } from './validation/batch.ts';
+import { batchValidationEndpoint } from './validation/batch-endpoints.ts';
+import { clientAuthentication, ownerAuthentication } from './validation/client-authentication.ts';
 import type { ServiceKeyTest } from './validation/client-origin.ts';
 import { validationEndpoint } from './validation/endpoints.ts';
 import type { KnownKey } from './validation/known-key.ts';
+import { selfEndpoints } from './validation/self-endpoints.ts';
 import { type KeyHolder, KeyValidation } from './validation/validation.ts';
 
 export interface ComposedApiKeys {
@@ -39,6 +42,7 @@ export function composeApiKeys({
   changes,
   clerk,
   usage,
+  onValidated,
   service,
   isServiceKey,
   cacheMaxBytes,
@@ -51,6 +55,8 @@ export function composeApiKeys({
   changes: Changes;
   clerk: Clerk;
   usage: KeyUsage;
+  /** Told of every key that was validated with others: that it is valid, or the code of the problem. */
+  onValidated: (outcome: string) => void;
   service: ServiceAuthentication;
   isServiceKey: ServiceKeyTest;
   cacheMaxBytes: number;
@@ -78,6 +84,8 @@ export function composeApiKeys({
     holdersEndpoints: [validationEndpoint(validation, client)],
     endpoints: [
       keyImportEndpoint(new KeyImports(audit, changes), service),
+      ...selfEndpoints(apiKeys, client, ownerAuthentication(validation)),
+      batchValidationEndpoint(new BatchValidation(validation, onValidated), service),
       ...apiKeyEndpoints(apiKeys, service),
       ...apiKeyChangeEndpoints({ updates, rotations }, service),
       ...keyTroubleEndpoints(trouble, service),

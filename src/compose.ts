@@ -177,6 +177,7 @@ export function compose({
     changes,
     clerk,
     usage: usage.apiKeys,
+    onValidated: (outcome) => metrics.validations.inc({ outcome }),
     service,
     isServiceKey: serviceKeyTest(isRootKey, services),
     cacheMaxBytes: cacheMaxBytes('apiKeys'),

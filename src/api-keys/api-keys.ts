@@ -70,9 +70,9 @@ export class ApiKeys {
   }
 
   /** @throws ServiceError `api_key_not_found`, for an unknown key and another organisation's alike */
-  async get(_caller: Caller, clerkOrgId: string, id: string): Promise<UsedApiKey> {
+  async get(_caller: Caller, clerkOrgId: string, id: string, limitMs?: number): Promise<UsedApiKey> {
     requireUuid(id);
-    const apiKey = await this.#database.query((queries) => findApiKey(queries, clerkOrgId, id));
+    const apiKey = await this.#database.query((queries) => findApiKey(queries, clerkOrgId, id), limitMs);
     return apiKey ?? keyNotFound();
   }
 
@@ -92,13 +92,17 @@ export class ApiKeys {
    *
    * @throws ServiceError `api_key_not_found`
    */
-  async revoke(caller: Caller, clerkOrgId: string, id: string): Promise<void> {
+  async revoke(caller: Caller, clerkOrgId: string, id: string, limitMs?: number): Promise<void> {
     requireUuid(id);
-    const keyHash = await this.#audit.change(caller, async (queries) => {
-      const revoked = await revokeApiKey(queries, clerkOrgId, id);
-      if (!revoked?.changed) return { result: revoked?.keyHash, events: [] };
-      return { result: revoked.keyHash, events: [revokedEvent(revoked.organizationId, id.toLowerCase())] };
-    });
+    const keyHash = await this.#audit.change(
+      caller,
+      async (queries) => {
+        const revoked = await revokeApiKey(queries, clerkOrgId, id);
+        if (!revoked?.changed) return { result: revoked?.keyHash, events: [] };
+        return { result: revoked.keyHash, events: [revokedEvent(revoked.organizationId, id.toLowerCase())] };
+      },
+      limitMs,
+    );
     if (keyHash === undefined) keyNotFound();
     this.#changes.announce({ kind: 'api-key-revoked', keyHash: keyHashOf(keyHash) });
   }

@@ -76,6 +76,9 @@ export const ipAllowList = z
 /** What is final comes first: a key that was revoked is so, whatever else is true of it. */
 export const status = z.enum(API_KEY_STATUSES);
 
+/** A whole key, of any form, since keys from elsewhere have theirs. */
+export const presentedKey = z.string().trim().min(1).max(8_192).meta({ description: 'The whole key.' });
+
 /** A key in a list. Never the key itself, nor its hash. */
 export const apiKeyItem = z.object({
   id: z.uuid(),

@@ -2,10 +2,7 @@ import { z } from 'zod';
 import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
 import type { KeyTrouble } from './key-trouble.ts';
-import { apiKeyItem, toItem } from './schemas.ts';
-
-/** Of any form, since keys from elsewhere have theirs. */
-const presentedKey = z.string().trim().min(1).max(8_192).meta({ description: 'The whole key.' });
+import { apiKeyItem, presentedKey, toItem } from './schemas.ts';
 
 export function keyTroubleEndpoints(trouble: KeyTrouble, service: ServiceAuthentication): Endpoint[] {
   return [

@@ -23,7 +23,7 @@ export class Metrics {
   });
   readonly validations = new Counter({
     name: 'key_service_validations_total',
-    help: 'Answers of GET /validate: valid, or the code of the problem',
+    help: 'Keys that were validated, alone or with others: valid, or the code of the problem',
     labelNames: ['outcome'] as const,
     registers: [this.registry],
   });

@@ -10,7 +10,7 @@ export const VALIDATION = '/validate';
  * What holders of keys ask, as fast as they can. A line for each good answer would cost as much as the answer, and every
  * reveal has its record in the audit log; whoever guesses keys is refused, or meets a failure, as often.
  */
-const ASKED_FREELY = [VALIDATION, '/validate/keys/:provider'];
+const ASKED_FREELY = [VALIDATION, '/validate/keys/:provider', '/validate/self', '/internal/api-keys/validate'];
 /** Enough to see what goes on, and few enough for any disk. */
 const LINES_PER_SECOND = 50;
 /** Each of these has lines of its own: who floods us with the one does not hide the other. */

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import { bearerToken, type Credentials } from '../http/credentials.ts';
-import type { ClientAuthentication } from '../http/endpoint.ts';
+import type { Authentication, ClientAuthentication } from '../http/endpoint.ts';
 import { originReader, type ServiceKeyTest } from './client-origin.ts';
-import { ADMISSION_REFUSALS, type KeyRefusal, REFUSAL_CODES } from './refusal.ts';
+import { ADMISSION_REFUSALS, REFUSAL_CODES, refused } from './refusal.ts';
 import type { KeyHolder, KeyValidation, Validation } from './validation.ts';
 
 const REFUSED: readonly ErrorCode[] = ['invalid_request', 'api_key_missing', ...Object.values(REFUSAL_CODES)];
@@ -35,14 +35,8 @@ export function clientAuthentication(
 ): ClientAuthentication<KeyHolder> {
   const originOf = originReader(isServiceKey);
   const authenticate = (credentials: Credentials) => {
-    const authorization = credentials.header('authorization');
-    if (authorization === null) {
-      throw new ServiceError('api_key_invalid', 'The Authorization header was sent more than once.');
-    }
-    const key = authorization === undefined ? undefined : bearerToken(authorization);
-    if (key === undefined) {
-      throw new ServiceError('api_key_missing', 'Send your API key as `Authorization: Bearer <key>`.');
-    }
+    // First: who has no key learns nothing of what else is wrong.
+    const key = sentKey(credentials);
     const outcome = validation.validate(originOf(credentials), key);
     return outcome instanceof Promise ? outcome.then(holderOf) : holderOf(outcome);
   };
@@ -60,27 +54,35 @@ export function clientAuthentication(
   };
 }
 
-function holderOf(outcome: Validation): KeyHolder {
-  if (outcome.valid) return outcome.holder;
-  const { refusal } = outcome;
-  // For who wonders in the log why a key is refused: behind a gateway it may be the gateway's.
-  const context = refusal.reason === 'address' ? { address: refusal.address } : {};
-  throw new ServiceError(REFUSAL_CODES[refusal.reason], sentence(refusal), { context });
+/**
+ * Knows the holder of a key in whatever state the key is, as long as it was ever issued: for what holders may do about their
+ * keys at any time, and from anywhere.
+ */
+export function ownerAuthentication(validation: KeyValidation): Authentication<KeyHolder> {
+  return {
+    security: 'apiKey',
+    needs: null,
+    errors: ['api_key_missing', 'api_key_invalid'],
+    async authenticate(credentials) {
+      const holder = await validation.identify(credentials.origin, sentKey(credentials));
+      return holder ?? holderOf({ valid: false, refusal: { reason: 'invalid' } });
+    },
+  };
 }
 
-function sentence(refusal: KeyRefusal): string {
-  switch (refusal.reason) {
-    case 'invalid':
-      return 'This is not a valid API key.';
-    case 'revoked':
-      return 'This API key was revoked.';
-    case 'disabled':
-      return 'This API key is disabled.';
-    case 'suspended':
-      return 'The organisation that this API key belongs to is suspended.';
-    case 'address':
-      return 'This API key may not be used from this address.';
-    case 'expired':
-      return `This API key expired at ${refusal.expiredAt.toISOString()}.`;
+function sentKey({ header }: Credentials): string {
+  const authorization = header('authorization');
+  if (authorization === null) {
+    throw new ServiceError('api_key_invalid', 'The Authorization header was sent more than once.');
   }
+  const key = authorization === undefined ? undefined : bearerToken(authorization);
+  if (key === undefined) {
+    throw new ServiceError('api_key_missing', 'Send your API key as `Authorization: Bearer <key>`.');
+  }
+  return key;
+}
+
+function holderOf(outcome: Validation): KeyHolder {
+  if (!outcome.valid) throw refused(outcome.refusal);
+  return outcome.holder;
 }

@@ -11,7 +11,8 @@ const requiredScopes = z
   .optional()
   .meta({ description: 'Scopes that the key must have, all of them; repeatable.' });
 
-const validation = z.object({
+/** Of a good key. */
+export const validation = z.object({
   valid: z.literal(true),
   orgId: z.uuid(),
   clerkOrgId: z.string(),

@@ -1,5 +1,5 @@
 import type { Refusal } from '../api-keys/api-key.ts';
-import type { ErrorCode } from '../errors.ts';
+import { type ErrorCode, ServiceError } from '../errors.ts';
 
 /** Why a key is refused whatever its holder asks for. */
 export type KeyRefusal = Refusal | { reason: 'invalid' | 'suspended' } | AddressRefusal;
@@ -22,3 +22,27 @@ export const REFUSAL_CODES: Record<KeyRefusal['reason'], ErrorCode> = {
 
 /** Why what the holder of a good key asks for may be refused. Each is counted. */
 export const ADMISSION_REFUSALS: readonly ErrorCode[] = ['insufficient_scope', 'usage_exceeded'];
+
+/** The refusal as whoever asked is told of it. */
+export function refused(refusal: KeyRefusal): ServiceError {
+  // For who wonders in the log why a key is refused: behind a gateway it may be the gateway's.
+  const context = refusal.reason === 'address' ? { address: refusal.address } : {};
+  return new ServiceError(REFUSAL_CODES[refusal.reason], sentence(refusal), { context });
+}
+
+function sentence(refusal: KeyRefusal): string {
+  switch (refusal.reason) {
+    case 'invalid':
+      return 'This is not a valid API key.';
+    case 'revoked':
+      return 'This API key was revoked.';
+    case 'disabled':
+      return 'This API key is disabled.';
+    case 'suspended':
+      return 'The organisation that this API key belongs to is suspended.';
+    case 'address':
+      return 'This API key may not be used from this address.';
+    case 'expired':
+      return `This API key expired at ${refusal.expiredAt.toISOString()}.`;
+  }
+}

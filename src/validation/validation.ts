@@ -2,7 +2,7 @@ import { refusalOf } from '../api-keys/api-key.ts';
 import { requireScopes } from '../api-keys/scopes.ts';
 import { KeyLookUps } from '../cache/key-look-ups.ts';
 import type { LeasedCache } from '../cache/leased-cache.ts';
-import type { ApiKeyCaller } from '../caller.ts';
+import type { ApiKeyCaller, Origin } from '../caller.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
 import { databaseUnavailable } from '../database/database-error.ts';
@@ -103,19 +103,17 @@ export class KeyValidation {
   validate(origin: ClientOrigin | Promise<ClientOrigin>, key: string): Validation | Promise<Validation> {
     if (origin instanceof Promise) {
       const beganMs = performance.now();
-      const validation = origin.then((known) => this.#find(known, key, beganMs));
+      const validation = origin.then((known) => this.#validate(known, key, beganMs));
       return within(LOOKUP_LIMIT_MS, validation, databaseUnavailable);
     }
-    return this.#find(origin, key, null);
+    return this.#validate(origin, key, null);
   }
 
-  #find(origin: ClientOrigin, key: string, beganMs: number | null): Validation | Promise<Validation> {
-    const hash = hashKeyText(key);
-    const known = this.#keys.get(hash);
-    if (known !== undefined) return this.#judge(origin, known, beganMs);
-    if (hasWrongChecksum(this.#dependencies.prefix, key)) return UNKNOWN;
+  #validate(origin: ClientOrigin, key: string, beganMs: number | null): Validation | Promise<Validation> {
+    const known = this.#find(key);
+    if (!(known instanceof Promise)) return this.#judge(origin, known, beganMs);
     const lookUpBeganMs = beganMs ?? performance.now();
-    return this.#keys.lookUp(hash).then((found) => this.#judge(origin, found, lookUpBeganMs));
+    return known.then((found) => this.#judge(origin, found, lookUpBeganMs));
   }
 
   /**
@@ -157,12 +155,30 @@ export class KeyValidation {
     });
   }
 
+  /**
+   * Whose a key is, in whatever state; null when it is nobody's. It is no use of the key.
+   *
+   * @throws ServiceError `database_unavailable` or `overloaded`
+   */
+  async identify(origin: Origin, key: string): Promise<KeyHolder | null> {
+    const known = await this.#find(key);
+    return known === null ? null : holderOf(origin, known, Date.now(), null);
+  }
+
   /** Who the holder's organisation is to Clerk; never fails, never takes longer than Clerk's time limit. */
   membershipOf({ known }: KeyHolder): Membership | Promise<Membership> {
     const { membership, membershipLimitMs } = this.#dependencies;
     const found = membership(known.clerkOrgId);
     // It keeps its own limit, unless the whole process was stopped: then the key may be long revoked.
     return found instanceof Promise ? within(membershipLimitMs, found, databaseUnavailable) : found;
+  }
+
+  /** Null for a key that is nobody's. */
+  #find(key: string): KnownKey | null | Promise<KnownKey | null> {
+    const hash = hashKeyText(key);
+    const known = this.#keys.get(hash);
+    if (known !== undefined) return known;
+    return hasWrongChecksum(this.#dependencies.prefix, key) ? null : this.#keys.lookUp(hash);
   }
 
   #judge(origin: ClientOrigin, known: KnownKey | null, beganMs: number | null): Validation {
@@ -173,22 +189,7 @@ export class KeyValidation {
       this.#dependencies.usage.record(known, REFUSAL_CODES[refusal.reason], now);
       return { valid: false, refusal };
     }
-    const { id: apiKeyId, organizationId } = known;
-    const { requestId, address } = origin;
-    return {
-      valid: true,
-      holder: {
-        kind: 'apiKey',
-        requestId,
-        address,
-        apiKeyId,
-        organizationId,
-        known,
-        atMs: now,
-        beganMs,
-        remainingUses: null,
-      },
-    };
+    return { valid: true, holder: holderOf(origin, known, now, beganMs) };
   }
 
   #countValid({ known, atMs }: KeyHolder): void {
@@ -209,4 +210,9 @@ function addressRefusal({ ipAllowList }: KnownKey, { address, addressTrouble }: 
   if (ipAllowList === null) return null;
   if (addressTrouble !== undefined) throw addressTrouble;
   return ipAllowList.allows(address) ? null : { reason: 'address', address };
+}
+
+function holderOf({ requestId, address }: Origin, known: KnownKey, atMs: number, beganMs: number | null): KeyHolder {
+  const { id: apiKeyId, organizationId } = known;
+  return { kind: 'apiKey', requestId, address, apiKeyId, organizationId, known, atMs, beganMs, remainingUses: null };
 }

@@ -17,6 +17,7 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'POST /internal/api-keys/{id}/rotate': 'api-keys:write',
   'GET /internal/api-keys/{id}/usage': 'api-keys:read',
   'GET /internal/organizations/{clerkOrgId}/usage': 'api-keys:read',
+  'POST /internal/api-keys/validate': 'api-keys:read',
   'POST /internal/api-keys/identify': 'api-keys:read',
   'POST /internal/organizations/{clerkOrgId}/revoke-api-keys': 'api-keys:write',
   'GET /internal/keys': 'provider-keys:read',

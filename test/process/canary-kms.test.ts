@@ -48,8 +48,9 @@ beforeAll(async () => {
   const first = await startBuiltReplica(environment);
   const before = new CanaryRun(first, sent.secret);
   while (prepared.length < TIMES_ASKED) {
-    const callers = { ...secrets, apiKey: '', clerkOrgId: newOrganization() };
+    const callers = { ...secrets, apiKey: '', leakedKey: '', clerkOrgId: newOrganization() };
     callers.apiKey = (await before.post(callers, '/internal/api-keys', {})).key;
+    callers.leakedKey = (await before.post(callers, '/internal/api-keys', {})).key;
     await before.post(callers, '/internal/keys', { provider: 'openai', apiKey: sent.secret });
     prepared.push(callers);
   }
@@ -67,7 +68,7 @@ afterAll(async () => {
 async function isAsked(): Promise<void> {
   kms.behaviour = {};
   const save = async () => {
-    const callers = { ...secrets, apiKey: '', clerkOrgId: newOrganization() };
+    const callers = { ...secrets, apiKey: '', leakedKey: '', clerkOrgId: newOrganization() };
     return (await run.post(callers, '/internal/keys', { provider: 'openai', apiKey: sent.secret })).version;
   };
   await expect.poll(save, { timeout: 10_000 }).toBe(1);

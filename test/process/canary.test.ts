@@ -57,11 +57,13 @@ beforeAll(async () => {
   callers = {
     serviceKey: rootKey.secret,
     apiKey: '',
+    leakedKey: '',
     signingSecret: signingSecret.secret,
     clerkOrgId: newOrganization(),
   };
   run = new CanaryRun(service, sent.secret);
   callers.apiKey = (await run.post(callers, '/internal/api-keys', {})).key;
+  callers.leakedKey = (await run.post(callers, '/internal/api-keys', {})).key;
   clerk.members.set(callers.clerkOrgId, ['user_canary']);
 });
 afterAll(async () => {

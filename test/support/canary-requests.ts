@@ -13,6 +13,8 @@ export interface Callers {
   /** Of the root caller. */
   serviceKey: string;
   apiKey: string;
+  /** Is revoked by its holder. */
+  leakedKey: string;
   /** What Clerk signs with: `whsec_` and base64. */
   signingSecret: string;
   clerkOrgId: string;
@@ -34,6 +36,8 @@ const BODIES: Record<string, Body> = {
   }),
   'PATCH /internal/api-keys/{id}': (clerkOrgId) => ({ clerkOrgId, name: 'canary', enabled: true }),
   'POST /internal/api-keys/{id}/rotate': (clerkOrgId) => ({ clerkOrgId, gracePeriodSeconds: 1 }),
+  'POST /internal/api-keys/validate': (_org, secret) => ({ keys: [secret, `ks_live_${secret}`] }),
+  'POST /validate/self/revoke': () => ({}),
   'POST /internal/api-keys/identify': (_org, secret) => ({ key: secret }),
   'POST /internal/organizations/{clerkOrgId}/revoke-api-keys': () => ({}),
   'POST /internal/organizations/{clerkOrgId}/suspend': () => ({}),
@@ -61,8 +65,9 @@ const BODIES: Record<string, Body> = {
 };
 
 /** Every operation, asked as it should be, and with a secret in every place of a request where none belongs. */
-export function requestsOf(operation: (typeof OPERATIONS)[number], callers: Callers, secret: string) {
+export function requestsOf(operation: (typeof OPERATIONS)[number], all: Callers, secret: string) {
   const { method, path, example, caller } = operation;
+  const callers = path === '/validate/self/revoke' ? { ...all, apiKey: all.leakedKey } : all;
   const { clerkOrgId } = callers;
   const bodyOf = BODIES[`${method} ${path}`];
   const takesBody = method !== 'GET' && method !== 'DELETE';

@@ -4,6 +4,8 @@ export const ROUTES = [
   { path: '/health/ready', example: '/health/ready', caller: 'anyone', allow: 'GET, HEAD' },
   { path: '/validate', example: '/validate', caller: 'holder', allow: 'GET, HEAD' },
   { path: '/validate/keys/{provider}', example: '/validate/keys/openai', caller: 'holder', allow: 'GET' },
+  { path: '/validate/self', example: '/validate/self', caller: 'holder', allow: 'GET, HEAD' },
+  { path: '/validate/self/revoke', example: '/validate/self/revoke', caller: 'holder', allow: 'POST' },
   { path: '/internal/api-keys', example: '/internal/api-keys', caller: 'service', allow: 'GET, HEAD, POST' },
   {
     path: '/internal/api-keys/{id}',
@@ -18,6 +20,7 @@ export const ROUTES = [
     allow: 'POST',
   },
   { path: '/internal/api-keys/import', example: '/internal/api-keys/import', caller: 'service', allow: 'POST' },
+  { path: '/internal/api-keys/validate', example: '/internal/api-keys/validate', caller: 'service', allow: 'POST' },
   { path: '/internal/api-keys/identify', example: '/internal/api-keys/identify', caller: 'service', allow: 'POST' },
   {
     path: '/internal/organizations/{clerkOrgId}/revoke-api-keys',
