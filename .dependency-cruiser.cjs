@@ -35,7 +35,7 @@ module.exports = {
       comment: 'Only the endpoints and the authentication of a room speak to http.',
       severity: 'error',
       from: {
-        path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|audit|organizations|service-keys|data-keys|health|usage|usage-reports|cache|clerk|database)/',
+        path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|audit|organizations|service-keys|data-keys|health|usage|usage-reports|rate-limits|cache|clerk|database)/',
         pathNot: '(endpoints?|-authentication)\\.ts$',
       },
       to: { path: '^(src/http/|node_modules/.*express)' },
@@ -55,9 +55,10 @@ module.exports = {
     },
     {
       name: 'outer-rooms-know-no-feature',
-      comment: 'The database, the caches and the usage buffer are talked to; they do not talk back.',
+      comment:
+        'The database, the caches, the usage buffer and what counts requests are talked to; they do not talk back.',
       severity: 'error',
-      from: { path: '^src/(database|cache|usage)/' },
+      from: { path: '^src/(database|cache|usage|rate-limits)/' },
       to: {
         path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|audit|service-keys|health|data-keys|organizations|clerk)/',
       },
@@ -99,15 +100,15 @@ module.exports = {
     {
       name: 'one-place-joins',
       comment:
-        'compose.ts (with compose-api-keys.ts, compose-audit.ts, compose-organizations.ts and compose-usage.ts, parts of it) is used by start.ts, that by start-workers.ts, both by main.ts.',
+        'compose.ts (with compose-api-keys.ts, compose-audit.ts, compose-organizations.ts, compose-rate-limits.ts and compose-usage.ts, parts of it) is used by start.ts, that by start-workers.ts, both by main.ts.',
       severity: 'error',
       from: {
         path: '^src/',
         pathNot:
-          '^src/(main|start|start-workers|compose|compose-api-keys|compose-audit|compose-organizations|compose-usage)\\.ts$',
+          '^src/(main|start|start-workers|compose|compose-api-keys|compose-audit|compose-organizations|compose-rate-limits|compose-usage)\\.ts$',
       },
       to: {
-        path: '^src/(main|start|start-workers|compose|compose-api-keys|compose-audit|compose-organizations|compose-usage)\\.ts$',
+        path: '^src/(main|start|start-workers|compose|compose-api-keys|compose-audit|compose-organizations|compose-rate-limits|compose-usage)\\.ts$',
       },
     },
     {

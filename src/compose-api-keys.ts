@@ -14,6 +14,7 @@ import type { Config } from './config.ts';
 import type { Changes } from './database/change-feed/change-feed.ts';
 import type { Database } from './database/database.ts';
 import type { ClientAuthentication, Endpoint, ServiceAuthentication } from './http/endpoint.ts';
+import type { RateLimits } from './rate-limits/rate-limits.ts';
 import type { KeyUsage } from './usage/key-usage.ts';
 import { BatchValidation } from './validation/batch.ts';
 import { batchValidationEndpoint } from './validation/batch-endpoints.ts';
@@ -43,6 +44,7 @@ export function composeApiKeys({
   clerk,
   usage,
   onValidated,
+  rateLimits,
   service,
   isServiceKey,
   cacheMaxBytes,
@@ -57,6 +59,7 @@ export function composeApiKeys({
   usage: KeyUsage;
   /** Told of every key that was validated with others: that it is valid, or the code of the problem. */
   onValidated: (outcome: string) => void;
+  rateLimits: RateLimits;
   service: ServiceAuthentication;
   isServiceKey: ServiceKeyTest;
   cacheMaxBytes: number;
@@ -73,6 +76,7 @@ export function composeApiKeys({
     cacheMaxBytes,
     lookUpsAtOnce,
     usesAtOnce,
+    rateLimits,
   });
   const client = clientAuthentication(validation, isServiceKey);
   const apiKeys = new ApiKeys(database, audit, changes, config.apiKeyPrefix);

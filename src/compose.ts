@@ -7,6 +7,7 @@ import { webhookEndpoints } from './clerk/endpoints.ts';
 import { composeApiKeys } from './compose-api-keys.ts';
 import { type ComposedAudit, composeAudit } from './compose-audit.ts';
 import { composeOrganizations } from './compose-organizations.ts';
+import { composeRateLimits } from './compose-rate-limits.ts';
 import { type ComposedUsage, composeUsage } from './compose-usage.ts';
 import type { Config, Secrets } from './config.ts';
 import { DataKeys } from './data-keys/data-keys.ts';
@@ -30,8 +31,10 @@ import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
 import { RequestLog } from './observability/request-log.ts';
 import { requestReporter } from './observability/request-reporter.ts';
+import { DefaultRateLimits } from './organizations/default-rate-limits.ts';
 import type { EndingSweep } from './organizations/ending-sweep.ts';
 import { organizationEndpoints } from './organizations/endpoints.ts';
+import { defaultRateLimitEndpoints } from './organizations/rate-limit-endpoints.ts';
 import { suspensionEndpoints } from './organizations/suspension-endpoints.ts';
 import { Suspensions } from './organizations/suspensions.ts';
 import { providerKeyEndpoints } from './provider-keys/endpoints.ts';
@@ -48,6 +51,7 @@ import { stateEndpoints } from './provider-keys/state-endpoints.ts';
 import { versionEndpoints } from './provider-keys/version-endpoints.ts';
 import { providerEndpoints } from './providers/endpoints.ts';
 import { type ProviderChecker, providerChecker } from './providers/provider-checker.ts';
+import type { RateLimits } from './rate-limits/rate-limits.ts';
 import { revealFreezeEndpoints } from './reveal-freezes/endpoints.ts';
 import { RevealFreezes } from './reveal-freezes/reveal-freezes.ts';
 import { RevealGate } from './reveal-freezes/reveal-gate.ts';
@@ -81,6 +85,7 @@ export interface KeyService {
   dataKeys: DataKeys;
   metrics: Metrics;
   usage: ComposedUsage;
+  rateLimits: RateLimits;
   endingSweep: EndingSweep;
   janitor: Janitor;
   drain: Drain;
@@ -170,6 +175,7 @@ export function compose({
   });
   const isRootKey = rootKeyTest(secrets.serviceKeys);
   const service = serviceAuthentication(isRootKey, services);
+  const rateLimits = composeRateLimits({ redisUrl: secrets.redisUrl, logger, metrics });
   const apiKeys = composeApiKeys({
     config,
     database,
@@ -178,6 +184,7 @@ export function compose({
     clerk,
     usage: usage.apiKeys,
     onValidated: (outcome) => metrics.validations.inc({ outcome }),
+    rateLimits,
     service,
     isServiceKey: serviceKeyTest(isRootKey, services),
     cacheMaxBytes: cacheMaxBytes('apiKeys'),
@@ -266,6 +273,7 @@ export function compose({
       ...leakReportEndpoints(leakReports, service),
       ...organizationEndpoints(endings, service),
       ...revealFreezeEndpoints(new RevealFreezes(audit.audit, changes), service),
+      ...defaultRateLimitEndpoints(new DefaultRateLimits({ database, audit: audit.audit, changes }), service),
       ...suspensionEndpoints(new Suspensions(audit.audit, changes), service),
       ...(secrets.clerkWebhookSigningSecret === null
         ? []
@@ -298,6 +306,7 @@ export function compose({
     dataKeys,
     metrics,
     usage,
+    rateLimits,
     endingSweep,
     janitor,
     audit,

@@ -64,6 +64,8 @@ export interface Secrets extends MaintenanceSecrets {
   /** The service keys that are accepted, the current one first. */
   serviceKeys: readonly string[];
   clerkSecretKey: string | null;
+  /** Where rate limits are counted for all replicas; null: each counts alone. */
+  redisUrl: string | null;
   /** null: Clerk sends no webhooks here. */
   clerkWebhookSigningSecret: string | null;
   sentryDsn: string | null;
@@ -133,6 +135,12 @@ const databaseUrl = url(['postgresql:', 'postgres:']).superRefine((value, contex
   if (message !== null) context.addIssue({ code: 'custom', message });
 });
 
+/** The path is the number of a database. */
+const redisUrl = url(['redis:', 'rediss:']).refine(
+  (value) => !URL.canParse(value) || (new URL(value).hostname !== '' && /^\/?\d{0,5}$/.test(new URL(value).pathname)),
+  'must name a host, and at most the number of a database after it',
+);
+
 const providerBaseUrls = z.string().transform((list, context) => {
   try {
     return readBaseUrls(list);
@@ -195,6 +203,7 @@ const variables = z.object({
   CLERK_API_URL: url(['https:', 'http:']).optional(),
   CLERK_TIMEOUT_MS: milliseconds().prefault('800'),
   CLERK_STALE_MAX_MS: milliseconds().prefault('3600000'),
+  REDIS_URL: redisUrl.optional(),
   SENTRY_DSN: z
     .string()
     .regex(/^https?:\/\/\w+(:\w*)?@[^/@]+\/([^@]*\/)?\d+$/, 'must be a DSN, as Sentry shows it for the project')
@@ -312,6 +321,7 @@ function toSecrets(v: Variables): Secrets {
     ...toEncryptionSecrets(v),
     serviceKeys: [v.KEY_SERVICE_API_KEY, v.KEY_SERVICE_API_KEY_PREVIOUS].filter((key) => key !== undefined),
     clerkSecretKey: v.CLERK_SECRET_KEY ?? null,
+    redisUrl: v.REDIS_URL ?? null,
     clerkWebhookSigningSecret: v.CLERK_WEBHOOK_SIGNING_SECRET ?? null,
     sentryDsn: v.SENTRY_DSN ?? null,
   };

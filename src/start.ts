@@ -54,6 +54,7 @@ export async function start(
     service.endingSweep.stop();
     service.janitor.stop();
     service.changeFeed?.stop();
+    service.rateLimits.stop();
     metrics?.close();
     await service.usage.stop(FLUSH_LIMIT_MS);
     service.audit.stop();
@@ -69,6 +70,7 @@ export async function start(
         'a master key cannot be reached: what needs one of its data keys is 503 until it can be',
       );
     }
+    await service.rateLimits.start();
     await followChanges(service.changeFeed, servers.direct?.pooled === true, logger);
     if (metrics !== null && config.metrics !== null) await listen(metrics, config.metrics.port, config.metrics.host);
     await listen(service.server, config.port, config.host);

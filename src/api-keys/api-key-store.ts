@@ -18,6 +18,7 @@ export const columns = {
   ipAllowList: apiKeys.ipAllowList,
   expiresAt: apiKeys.expiresAt,
   ...usageLimitColumns,
+  rateLimit: apiKeys.rateLimit,
   createdAt: apiKeys.createdAt,
   updatedAt: apiKeys.updatedAt,
   revision: apiKeys.revision,

@@ -1,5 +1,6 @@
 import type { Environment } from '../key-format.ts';
 import type { Json } from '../prepared-json.ts';
+import type { RateLimit } from '../rate-limits/rate-limit.ts';
 import type { UsageLimit } from './usage-limit.ts';
 
 /** What makes a key of an organisation stop: it was revoked, switched off, or its time is over. */
@@ -19,6 +20,8 @@ export interface ApiKey extends UsageLimit {
   /** Ranges of addresses that it may be used from; null: anywhere; empty: nowhere. */
   ipAllowList: string[] | null;
   expiresAt: Date | null;
+  /** null: that of its organisation. */
+  rateLimit: RateLimit | null;
   createdAt: Date;
   updatedAt: Date;
   revision: number;
@@ -32,7 +35,7 @@ export interface ApiKey extends UsageLimit {
 /** What of a key may be changed once it is issued. */
 export type ApiKeySettings = Pick<
   ApiKey,
-  'name' | 'enabled' | 'expiresAt' | 'scopes' | 'metadata' | 'ipAllowList' | keyof UsageLimit
+  'name' | 'enabled' | 'expiresAt' | 'scopes' | 'metadata' | 'ipAllowList' | 'rateLimit' | keyof UsageLimit
 >;
 
 /** With what is written beside it, a few seconds after each use. */
@@ -52,6 +55,8 @@ export interface ValidatedApiKey
   suspended: boolean;
   /** null: it may be used as often as anybody likes. */
   usageLimitId: string | null;
+  /** Its own, or else that of its organisation; null: none. */
+  rateLimit: RateLimit | null;
   /** Sorted by code point. */
   configuredProviders: string[];
 }

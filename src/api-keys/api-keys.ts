@@ -8,6 +8,7 @@ import { type Environment, generateKey } from '../key-format.ts';
 import { ensureOrganization } from '../organizations/organizations.ts';
 import { type ListPosition, type ListRange, pageOf } from '../paging.ts';
 import type { Json } from '../prepared-json.ts';
+import type { RateLimit } from '../rate-limits/rate-limit.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { findApiKey, insertApiKey, revokeApiKey } from './api-key-store.ts';
 import { issuedEvent, revokedEvent } from './events.ts';
@@ -24,6 +25,7 @@ export interface NewApiKey extends UsageLimit {
   scopes: string[] | null;
   metadata: Record<string, Json>;
   ipAllowList: string[] | null;
+  rateLimit: RateLimit | null;
 }
 
 /** Issues, lists and revokes the API keys of organisations, on behalf of the platform's services. */

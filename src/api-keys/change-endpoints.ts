@@ -3,6 +3,7 @@ import { expiresAt } from '../expiry.ts';
 import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
 import { ifMatch } from '../http/if-match.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
+import { rateLimit } from '../rate-limits/schemas.ts';
 import type { KeyRotations } from './key-rotations.ts';
 import type { KeyUpdates } from './key-updates.ts';
 import {
@@ -72,6 +73,7 @@ export function apiKeyChangeEndpoints(
           remainingUses: remainingUses.nullish(),
           refill: refill.nullish(),
           ipAllowList: ipAllowList.nullish(),
+          rateLimit: rateLimit.nullish(),
         }),
       },
       responses: {

@@ -4,6 +4,7 @@ import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/end
 import { invalidRequest } from '../http/request-input.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
 import { cursor, encodeCursor, limit } from '../paging.ts';
+import { rateLimit } from '../rate-limits/schemas.ts';
 import { API_KEY_STATUSES } from './api-key.ts';
 import type { ApiKeys } from './api-keys.ts';
 import {
@@ -100,6 +101,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           remainingUses: remainingUses.nullish(),
           refill: refill.nullish(),
           ipAllowList: ipAllowList.nullish(),
+          rateLimit: rateLimit.nullish(),
         }),
       },
       responses: {
@@ -119,6 +121,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           remainingUses: body.remainingUses ?? null,
           refill: body.refill ?? null,
           ipAllowList: body.ipAllowList ?? null,
+          rateLimit: body.rateLimit ?? null,
         });
         return { status: 201, body: { ...toItem(apiKey), key, message: 'Keep this key: it is shown only once.' } };
       },

@@ -1,11 +1,12 @@
 import type { AuditEntry } from '../audit/event.ts';
+import { rateLimitText } from '../rate-limits/rate-limit.ts';
 import type { ApiKey } from './api-key.ts';
 import { limitDetails } from './usage-limit.ts';
 
 /** What the audit is told of an API key, in more than one place. */
 export function issuedEvent(
   organizationId: string,
-  { id, environment, scopes, expiresAt, ipAllowList, remainingUses, refill, rotatedFrom }: ApiKey,
+  { id, environment, scopes, expiresAt, ipAllowList, rateLimit, remainingUses, refill, rotatedFrom }: ApiKey,
 ): AuditEntry {
   return {
     organizationId,
@@ -15,6 +16,7 @@ export function issuedEvent(
       environment,
       scopes,
       expiresAt: expiresAt?.toISOString() ?? null,
+      ...(rateLimit === null ? {} : { rateLimit: rateLimitText(rateLimit) }),
       ...(remainingUses === null ? {} : limitDetails({ remainingUses, refill })),
       ...(ipAllowList === null ? {} : { ipAllowList }),
       ...(rotatedFrom === null ? {} : { rotatedFrom }),

@@ -28,7 +28,7 @@ export function keyImportEndpoint(imports: KeyImports, service: ServiceAuthentic
     },
     async handle(caller, { body }) {
       const keys = body.keys.map(
-        ({ sha256, name, expiresAt, scopes, metadata, ipAllowList, remainingUses, refill, ...key }) => ({
+        ({ sha256, name, expiresAt, scopes, metadata, ipAllowList, rateLimit, remainingUses, refill, ...key }) => ({
           ...key,
           keyHash: sha256,
           name: name ?? null,
@@ -38,6 +38,7 @@ export function keyImportEndpoint(imports: KeyImports, service: ServiceAuthentic
           remainingUses: remainingUses ?? null,
           refill: refill ?? null,
           ipAllowList: ipAllowList ?? null,
+          rateLimit: rateLimit ?? null,
         }),
       );
       const results = await imports.import(caller, keys);

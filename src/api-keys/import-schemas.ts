@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { expiresAt } from '../expiry.ts';
 import { hashKey } from '../key-format.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
+import { rateLimit } from '../rate-limits/schemas.ts';
 import { environment, ipAllowList, metadata, name, refill, remainingUses, scopes } from './schemas.ts';
 import { lacksLimit, NEEDS_LIMIT } from './usage-limit.ts';
 
@@ -47,6 +48,7 @@ const importedKey = z
     remainingUses: remainingUses.nullish(),
     refill: refill.nullish(),
     ipAllowList: ipAllowList.nullish(),
+    rateLimit: rateLimit.nullish(),
     keyPrefix: shown(LONGEST_PREFIX)
       .default('')
       .meta({ description: 'The start of the key, to recognise it by.', example: 'sk_old_' }),

@@ -6,6 +6,7 @@ import { keyHashOf } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import { ServiceError } from '../errors.ts';
 import { ensureOrganizations } from '../organizations/organizations.ts';
+import { rateLimitText } from '../rate-limits/rate-limit.ts';
 import type { ApiKey, ApiKeySettings } from './api-key.ts';
 import { type InsertedApiKey, insertNewApiKeys } from './import-store.ts';
 import { limitDetails } from './usage-limit.ts';
@@ -69,17 +70,9 @@ function ended(keys: readonly ImportedKey[], clerkOrgId: string): never {
   );
 }
 
-function importedEvent({
-  organizationId,
-  id,
-  environment,
-  scopes,
-  expiresAt,
-  enabled,
-  remainingUses,
-  refill,
-  ipAllowList,
-}: InsertedApiKey): AuditEntry {
+function importedEvent(key: InsertedApiKey): AuditEntry {
+  const { organizationId, id, environment, scopes, expiresAt, enabled, rateLimit, remainingUses, refill, ipAllowList } =
+    key;
   return {
     organizationId,
     action: 'api_key.imported',
@@ -89,6 +82,7 @@ function importedEvent({
       scopes,
       expiresAt: expiresAt?.toISOString() ?? null,
       enabled,
+      ...(rateLimit === null ? {} : { rateLimit: rateLimitText(rateLimit) }),
       ...(remainingUses === null ? {} : limitDetails({ remainingUses, refill })),
       ...(ipAllowList === null ? {} : { ipAllowList }),
     },

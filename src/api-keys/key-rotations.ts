@@ -72,10 +72,10 @@ export class KeyRotations {
 
   async #issueLike(queries: Queries, old: LockedApiKey) {
     const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, old.environment);
-    const { organizationId, name, environment, enabled, expiresAt, scopes, metadata, ipAllowList } = old;
+    const { organizationId, name, environment, enabled, expiresAt, scopes, metadata, ipAllowList, rateLimit } = old;
     // One count for both: what the old one uses in its time of grace is not left to the new one, and nothing doubles.
     const limit = { usageLimitId: old.usageLimited ? old.usageLimitId : null, usageLimited: old.usageLimited };
-    const settings = { name, environment, enabled, expiresAt, scopes, metadata, ipAllowList, ...limit };
+    const settings = { name, environment, enabled, expiresAt, scopes, metadata, ipAllowList, rateLimit, ...limit };
     const row = { ...settings, id: uuidv7(), organizationId, keyHash: hash, keyPrefix, last4, rotatedFrom: old.id };
     return { key, hash, apiKey: await insertApiKey(queries, row) };
   }

@@ -5,6 +5,7 @@ import type { ServiceCaller } from '../caller.ts';
 import { keyHashOf } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import { ServiceError } from '../errors.ts';
+import { rateLimitText } from '../rate-limits/rate-limit.ts';
 import type { ApiKeySettings, UsedApiKey } from './api-key.ts';
 import { findApiKey } from './api-key-store.ts';
 import { updateApiKey } from './change-store.ts';
@@ -84,12 +85,13 @@ function withoutLimit(wanted: WantedSettings): WantedSettings {
 
 /** Which settings changed, and to what where that decides about the key: name and metadata may be anything. */
 function detailsOf(changes: Partial<ApiKeySettings>): Details {
-  const { enabled, expiresAt, scopes, ipAllowList } = changes;
+  const { enabled, expiresAt, scopes, ipAllowList, rateLimit } = changes;
   return {
     changed: Object.keys(changes).sort(),
     ...(enabled === undefined ? {} : { enabled }),
     ...(expiresAt === undefined ? {} : { expiresAt: expiresAt?.toISOString() ?? null }),
     ...(scopes === undefined ? {} : { scopes }),
+    ...(rateLimit === undefined ? {} : { rateLimit: rateLimitText(rateLimit) }),
     ...limitDetails(changes),
     ...(ipAllowList === undefined ? {} : { ipAllowList }),
   };

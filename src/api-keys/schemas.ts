@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { normalRange } from '../ip-address.ts';
 import { ENVIRONMENTS } from '../key-format.ts';
 import type { Json } from '../prepared-json.ts';
+import { rateLimit } from '../rate-limits/schemas.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { API_KEY_STATUSES, apiKeyStatus } from './api-key.ts';
 import { MAX_SCOPES, SCOPE_PATTERN } from './scopes.ts';
@@ -97,6 +98,7 @@ export const apiKeyItem = z.object({
   expiresAt: instant.nullable(),
   remainingUses: remainingUses.nullable(),
   refill: refill.nullable(),
+  rateLimit: rateLimit.nullable().meta({ description: 'null: that of its organisation, if it has one.' }),
   createdAt: instant,
   lastUsedAt: instant.nullable().meta({ description: 'Written a few seconds after the use.' }),
   revokedAt: instant.nullable(),
@@ -121,6 +123,7 @@ export function toItem(key: UsedApiKey, at = new Date()): ApiKeyItem {
     expiresAt: key.expiresAt?.toISOString() ?? null,
     remainingUses: key.remainingUses,
     refill: key.refill,
+    rateLimit: key.rateLimit,
     createdAt: key.createdAt.toISOString(),
     lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
     revokedAt: key.revokedAt?.toISOString() ?? null,

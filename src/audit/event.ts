@@ -24,6 +24,7 @@ export const AUDIT_ACTIONS = [
   'reveals.unfrozen',
   'leak_report.taken',
   'organization.api_keys_revoked',
+  'organization.rate_limit_set',
   'organization.suspended',
   'organization.resumed',
   'organization.ended',

@@ -17,6 +17,7 @@ import {
 } from 'drizzle-orm/pg-core';
 import type { Permission } from '../caller.ts';
 import type { Json } from '../prepared-json.ts';
+import type { RateLimit } from '../rate-limits/rate-limit.ts';
 
 /** A PostgreSQL schema of its own, so that the service can share a database. Drizzle's journal lives in it too. */
 export const SCHEMA_NAME = 'key_service';
@@ -25,6 +26,10 @@ const keyService = pgSchema(SCHEMA_NAME);
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 /** Milliseconds, as on the wire: what is stored is what is shown. */
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
+
+/** Also what is written past the service has the form that validations count by. */
+const rateLimitFits = (column: AnyPgColumn) =>
+  sql`${column} is null or ((${column} ->> 'limit')::int between 1 and 1000000000 and (${column} ->> 'windowSeconds')::int between 1 and 86400) is true`;
 
 /** One that has ended keeps its row: a tombstone, for which nothing is stored any more. See organizations/endings.ts. */
 export const organizations = keyService.table(
@@ -37,6 +42,8 @@ export const organizations = keyService.table(
     endedAt: instant('ended_at'),
     /** Since when its API keys are refused until further notice; null: they are not. */
     suspendedAt: instant('suspended_at'),
+    /** Of each of its keys that has none of its own. */
+    rateLimit: jsonb('rate_limit').$type<RateLimit>(),
     /** It ended because Clerk said so, and its secrets may be destroyed from then on. */
     destroyAfter: instant('destroy_after'),
     destroyedAt: instant('destroyed_at'),
@@ -52,6 +59,7 @@ export const organizations = keyService.table(
       'organizations_end_fits',
       sql`${table.endedAt} is not null or (${table.destroyAfter} is null and ${table.destroyedAt} is null and ${table.dueAt} is null)`,
     ),
+    check('organizations_rate_limit_fits', rateLimitFits(table.rateLimit)),
     check('organizations_destruction_fits', sql`${table.destruction} is null or ${table.endedAt} is not null`),
     check('organizations_destroyed_fits', sql`(${table.destroyedAt} is null) = (${table.destroyed} is null)`),
   ],
@@ -92,6 +100,8 @@ export const apiKeys = keyService.table(
     /** Ranges of addresses that it may be used from, as `normalRange` writes them; null: anywhere; empty: nowhere. */
     ipAllowList: text('ip_allow_list').array(),
     expiresAt: instant('expires_at'),
+    /** null: its organisation's. */
+    rateLimit: jsonb('rate_limit').$type<RateLimit>(),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
     /** Raised by every change. */
@@ -111,6 +121,7 @@ export const apiKeys = keyService.table(
       table.createdAt.desc().nullsFirst(),
       table.id.desc().nullsFirst(),
     ),
+    check('api_keys_rate_limit_fits', rateLimitFits(table.rateLimit)),
     check('api_keys_hash_is_sha256', sql`octet_length(${table.keyHash}) = 32`),
     check('api_keys_usage_limit_fits', sql`${table.usageLimitId} is not null or not ${table.usageLimited}`),
   ],

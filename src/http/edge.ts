@@ -4,7 +4,7 @@ import { type Caller, callerName } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
 import { PreparedJson } from '../prepared-json.ts';
 import { credentialsOf } from './credentials.ts';
-import type { AnyReply, Endpoint, RawInput } from './endpoint.ts';
+import type { Admission, AnyReply, Endpoint, RawInput } from './endpoint.ts';
 import { MethodNotAllowed } from './method-not-allowed.ts';
 import { sendJson } from './reply.ts';
 import { type InputReader, inputReader } from './request-input.ts';
@@ -18,7 +18,7 @@ interface EdgeOptions {
 }
 
 /**
- * The one way from HTTP into a use case and back, the same for every endpoint: authenticate, authorize, read, call, check
+ * The one way from HTTP into a use case and back, the same for every endpoint: authenticate, authorize, read, admit, call, check
  * the answer against its schema, send. Whatever is thrown on the way goes to the error handler.
  *
  * Who the caller is and what it may do is decided before its request is looked at: who may not come in learns nothing about
@@ -62,8 +62,8 @@ function allow(
   state: RequestState,
 ): void | Promise<void> {
   const proven = prove(authentication, caller, input, state);
-  if (proven instanceof Promise) return proven.then(() => authentication.authorizeInput?.(caller, input));
-  return authentication.authorizeInput?.(caller, input);
+  if (proven instanceof Promise) return proven.then(() => admit(authentication, caller, input, state));
+  return admit(authentication, caller, input, state);
 }
 
 function prove(
@@ -76,6 +76,24 @@ function prove(
   return prove(caller, input).then(() => {
     state.callerName = callerName(caller);
   });
+}
+
+function admit(
+  authentication: Endpoint['authentication'],
+  caller: Caller | null,
+  input: RawInput,
+  state: RequestState,
+): void | Promise<void> {
+  authentication.authorizeInput?.(caller, input);
+  const admission = authentication.admit?.(caller, input);
+  if (admission instanceof Promise) return admission.then((later) => obey(later, state));
+  obey(admission, state);
+}
+
+function obey(admission: Admission | null | undefined, state: RequestState): void {
+  if (!admission) return;
+  state.admissionHeaders = admission.headers;
+  if (admission.refusal !== null) throw admission.refusal;
 }
 
 /**

@@ -7,6 +7,14 @@ import type { Credentials } from './credentials.ts';
 /** The parts of a request, as its endpoint's schemas made them. */
 export type RawInput = Partial<Record<'params' | 'query' | 'headers' | 'body' | 'rawBody', unknown>>;
 
+/** Whether a request goes on, and what is said of that in the headers of whatever it is answered. */
+export interface Admission {
+  /** A name and a value in turn. */
+  headers: readonly string[];
+  /** What is thrown instead; null where it goes on. */
+  refusal: unknown;
+}
+
 /**
  * How an endpoint knows its caller, and what that caller has to be allowed. `security` names the scheme in the OpenAPI
  * document; null is a public endpoint, whose caller is nobody.
@@ -29,7 +37,11 @@ export interface Authentication<C extends Caller | null> {
   /** Whether this caller may ask for this at all: before anything else of the request is looked at. @throws like it */
   authorize?(caller: C): void;
   /** Whether it may ask for this in particular, once the request has been read. @throws like it */
-  authorizeInput?(caller: C, input: RawInput): void | Promise<void>;
+  authorizeInput?(caller: C, input: RawInput): void;
+  /** The last word: counts the request, if it goes on. null where there is nothing to say. @throws like it */
+  admit?(caller: C, input: RawInput): Admission | null | Promise<Admission | null>;
+  /** What is told in the headers of its answers, for the documentation: by name, what it says. */
+  answerHeaders?: Readonly<Record<string, string>>;
 }
 
 /** Services are let in for something: no endpoint of theirs can be written without saying what it needs. */

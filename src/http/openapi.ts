@@ -98,15 +98,22 @@ function bodyOf({ body, rawBody }: Endpoint['request']): Pick<NonNullable<RouteC
   return { body: { required, content: { 'application/json': { schema } } } };
 }
 
-function answersOf({ responses }: Endpoint): RouteConfig['responses'] {
+function answersOf({ responses, authentication }: Endpoint): RouteConfig['responses'] {
   return Object.fromEntries(
     Object.entries(responses).map(([status, { description, schema, etag }]) => {
-      const headers = etag
-        ? { headers: z.object({ ETag: z.string().meta({ description: 'The revision, quoted.' }) }) }
-        : {};
-      return [status, { description, content: { 'application/json': { schema } }, ...headers }];
+      const headers = { ...authentication.answerHeaders, ...(etag ? { ETag: 'The revision, quoted.' } : {}) };
+      return [status, { description, content: { 'application/json': { schema } }, ...answerHeadersOf(headers, etag) }];
     }),
   );
+}
+
+/** @param always whether they are in every such answer */
+function answerHeadersOf(descriptions: Readonly<Record<string, string>>, always = false) {
+  const headers = Object.entries(descriptions).map(([name, description]) => {
+    const header = z.string().meta({ description });
+    return [name, always ? header : header.optional()];
+  });
+  return headers.length === 0 ? {} : { headers: z.object(Object.fromEntries(headers)) };
 }
 
 /** One entry per status, which names the codes that it may carry. */
@@ -121,6 +128,7 @@ function problemsOf(endpoint: Endpoint, problem: z.ZodType): RouteConfig['respon
       {
         description: list.map((code) => `\`${code}\`: ${PROBLEMS[code].title}`).join('  \n'),
         content: { 'application/problem+json': { schema: problem } },
+        ...(list.includes('rate_limited') ? answerHeadersOf(endpoint.authentication.answerHeaders ?? {}) : {}),
       },
     ]),
   );

@@ -34,13 +34,14 @@ export function sendProblem(response: ServerResponse, { status, headers, body }:
 
 /** All headers of an answer, a name and a value in turn. */
 export function headerList(
-  { requestId, closesConnection }: RequestState,
+  { requestId, closesConnection, admissionHeaders }: RequestState,
   bytes: number,
   headers?: Record<string, string>,
 ): string[] {
   const list =
     headers === undefined ? [...USUAL_LIST] : [...securityHeaders, ...Object.entries({ ...USUAL, ...headers }).flat()];
   list.push('X-Request-Id', requestId, 'Content-Length', String(bytes));
+  if (admissionHeaders !== null) list.push(...admissionHeaders);
   if (closesConnection) list.push('Connection', 'close');
   return list;
 }

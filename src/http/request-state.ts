@@ -13,6 +13,8 @@ export class RequestState {
   callerName: string | null = null;
   /** Why it was refused or failed. */
   error: unknown = undefined;
+  /** What any answer says of how it was admitted, a name and a value in turn. */
+  admissionHeaders: readonly string[] | null = null;
 
   constructor(requestId: string, closesConnection: boolean) {
     this.requestId = requestId;

@@ -132,4 +132,16 @@ export class Metrics {
       },
     });
   }
+
+  watchRedis(isThere: () => boolean): void {
+    new Gauge({
+      name: 'key_service_redis_up',
+      help: '1 while rate limits are counted in Redis; of workers, while all count there',
+      aggregator: 'min',
+      registers: [this.registry],
+      collect() {
+        this.set(isThere() ? 1 : 0);
+      },
+    });
+  }
 }

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import { bearerToken, type Credentials } from '../http/credentials.ts';
-import type { Authentication, ClientAuthentication } from '../http/endpoint.ts';
+import type { Admission, Authentication, ClientAuthentication, RawInput } from '../http/endpoint.ts';
 import { originReader, type ServiceKeyTest } from './client-origin.ts';
+import { RATE_LIMIT_HEADERS, rateLimitHeaders } from './rate-limit-headers.ts';
 import { ADMISSION_REFUSALS, REFUSAL_CODES, refused } from './refusal.ts';
 import type { KeyHolder, KeyValidation, Validation } from './validation.ts';
 
 const REFUSED: readonly ErrorCode[] = ['invalid_request', 'api_key_missing', ...Object.values(REFUSAL_CODES)];
+const NO_SCOPES: readonly string[] = [];
 
 /** For the documentation: how a service says for whom it asks. */
 const headers = z.object({
@@ -26,8 +28,8 @@ const headers = z.object({
 });
 
 /**
- * Knows a customer by `Authorization: Bearer <api key>`, and by nothing else. An endpoint that asks for no scope here admits the
- * holder itself, once it knows what is asked for: see `KeyValidation.admit`.
+ * Knows a customer by `Authorization: Bearer <api key>`, and by nothing else. An endpoint that asks for no scope here says
+ * itself how it admits the holder, if it does: see `admission`.
  */
 export function clientAuthentication(
   validation: KeyValidation,
@@ -49,9 +51,40 @@ export function clientAuthentication(
       headers,
       authenticate,
       authorize: (holder) => validation.requireScopes(holder, [scope]),
-      authorizeInput: (holder) => validation.admit(holder, []),
+      ...admission(validation),
     };
   };
+}
+
+/** How an endpoint admits the holder of a good key, which is counted. It tells of the rate limit, if the key has one. */
+export function admission(validation: KeyValidation): Pick<Authentication<KeyHolder>, 'admit' | 'answerHeaders'> {
+  return {
+    answerHeaders: RATE_LIMIT_HEADERS,
+    admit(holder, input) {
+      try {
+        const admitted = validation.admit(holder, askedScopes(input));
+        if (!(admitted instanceof Promise)) return toldOf(holder, null);
+        return admitted.then(
+          () => toldOf(holder, null),
+          (refusal) => toldOf(holder, refusal),
+        );
+      } catch (refusal) {
+        return toldOf(holder, refusal);
+      }
+    },
+  };
+}
+
+/** Of an endpoint that takes `scope`, as its schema made it. */
+function askedScopes({ query }: RawInput): readonly string[] {
+  return (query as { scope?: readonly string[] } | undefined)?.scope ?? NO_SCOPES;
+}
+
+/** Of a key with a rate limit the headers say how that stands, whatever comes of the request. */
+function toldOf({ quota }: KeyHolder, refusal: unknown): Admission | null {
+  if (quota !== null) return { headers: rateLimitHeaders(quota), refusal };
+  if (refusal !== null) throw refusal;
+  return null;
 }
 
 /**

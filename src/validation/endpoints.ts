@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { environment, json, remainingUses, scope } from '../api-keys/schemas.ts';
 import { type ClientAuthentication, type Endpoint, endpoint } from '../http/endpoint.ts';
 import type { Membership } from '../organizations/membership.ts';
+import { admission } from './client-authentication.ts';
 import { ADMISSION_REFUSALS } from './refusal.ts';
 import type { KeyHolder, KeyValidation } from './validation.ts';
 
@@ -36,14 +37,6 @@ export const validation = z.object({
 });
 
 export function validationEndpoint(keys: KeyValidation, client: ClientAuthentication<KeyHolder>): Endpoint {
-  const answerTo = (holder: KeyHolder) => {
-    const answer = (membership: Membership) => ({
-      status: 200 as const,
-      body: holder.known.answer(membership, holder.remainingUses),
-    });
-    const membership = keys.membershipOf(holder);
-    return membership instanceof Promise ? membership.then(answer) : answer(membership);
-  };
   return endpoint({
     method: 'get',
     path: '/validate',
@@ -52,13 +45,17 @@ export function validationEndpoint(keys: KeyValidation, client: ClientAuthentica
     description:
       'Clerk in trouble never makes a valid key invalid: `membership` says how far `clerkUserId` is to be trusted. ' +
       'With HEAD as well, it is a use of a key that has only so many.',
-    authentication: client(null),
+    authentication: { ...client(null), ...admission(keys) },
     errors: ADMISSION_REFUSALS,
     request: { query: z.object({ scope: requiredScopes }) },
     responses: { 200: { description: 'It is good.', schema: validation } },
-    handle(holder, { query }) {
-      const admitted = keys.admit(holder, query.scope ?? []);
-      return admitted instanceof Promise ? admitted.then(() => answerTo(holder)) : answerTo(holder);
+    handle(holder) {
+      const answer = (membership: Membership) => ({
+        status: 200 as const,
+        body: holder.known.answer(membership, holder.remainingUses),
+      });
+      const membership = keys.membershipOf(holder);
+      return membership instanceof Promise ? membership.then(answer) : answer(membership);
     },
   });
 }

@@ -2,6 +2,7 @@ import { eq, sql } from 'drizzle-orm';
 import type { ValidatedApiKey } from '../api-keys/api-key.ts';
 import type { Database } from '../database/database.ts';
 import { apiKeys, organizations, providerKeys } from '../database/schema.ts';
+import type { RateLimit } from '../rate-limits/rate-limit.ts';
 
 /** A key as it was found by its hash. */
 export interface FoundApiKey extends ValidatedApiKey {
@@ -30,6 +31,7 @@ export function prepareFindForValidation(database: Database): (keyHashes: Buffer
         ipAllowList: apiKeys.ipAllowList,
         expiresAt: apiKeys.expiresAt,
         usageLimitId: sql<string | null>`case when ${apiKeys.usageLimited} then ${apiKeys.usageLimitId} end`,
+        rateLimit: sql<RateLimit | null>`coalesce(${apiKeys.rateLimit}, ${organizations.rateLimit})`,
         // The end of an organisation revokes its keys, however many they are and whatever their rows say yet.
         revokedAt: sql<Date | null>`coalesce(${apiKeys.revokedAt}, ${organizations.endedAt})`.mapWith(
           apiKeys.revokedAt,

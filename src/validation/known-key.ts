@@ -1,6 +1,7 @@
 import type { ValidatedApiKey } from '../api-keys/api-key.ts';
 import type { Membership } from '../organizations/membership.ts';
 import { PreparedJson } from '../prepared-json.ts';
+import type { RateLimit } from '../rate-limits/rate-limit.ts';
 import { IpAllowList } from './ip-allow-list.ts';
 
 /** What the holder of a valid key is told. */
@@ -32,6 +33,7 @@ export class KnownKey {
   readonly suspended: boolean;
   /** null: it may be used from anywhere. */
   readonly ipAllowList: IpAllowList | null;
+  readonly rateLimit: RateLimit | null;
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
   /** What counts its uses; null where nothing does. */
@@ -48,6 +50,7 @@ export class KnownKey {
     this.enabled = facts.enabled;
     this.suspended = facts.suspended;
     this.ipAllowList = facts.ipAllowList === null ? null : new IpAllowList(facts.ipAllowList);
+    this.rateLimit = facts.rateLimit;
     this.expiresAt = facts.expiresAt;
     this.revokedAt = facts.revokedAt;
     this.usageLimitId = facts.usageLimitId;
@@ -80,6 +83,7 @@ export class KnownKey {
       (text.length + LONGEST_USER_ID) * bytesPerCharacter +
       SCOPE_BYTES * (this.scopes?.length ?? 0) +
       (this.ipAllowList?.size ?? 0) +
+      (this.rateLimit === null ? 0 : RATE_LIMIT_BYTES) +
       (this.usageLimitId === null ? 0 : USAGE_LIMIT_BYTES)
     );
   }
@@ -112,3 +116,5 @@ const LONGEST_USER_ID = 32;
 const USAGE_LIMIT_BYTES = 56;
 /** A scope of a usual length, and its place in the list. */
 const SCOPE_BYTES = 48;
+/** An object of two numbers. */
+const RATE_LIMIT_BYTES = 64;

@@ -21,7 +21,7 @@ export const REFUSAL_CODES: Record<KeyRefusal['reason'], ErrorCode> = {
 };
 
 /** Why what the holder of a good key asks for may be refused. Each is counted. */
-export const ADMISSION_REFUSALS: readonly ErrorCode[] = ['insufficient_scope', 'usage_exceeded'];
+export const ADMISSION_REFUSALS: readonly ErrorCode[] = ['insufficient_scope', 'rate_limited', 'usage_exceeded'];
 
 /** The refusal as whoever asked is told of it. */
 export function refused(refusal: KeyRefusal): ServiceError {

@@ -9,11 +9,14 @@ import { databaseUnavailable } from '../database/database-error.ts';
 import { ServiceError } from '../errors.ts';
 import { hashKeyText, hasWrongChecksum } from '../key-format.ts';
 import type { Membership, MembershipLookup } from '../organizations/membership.ts';
+import type { Quota } from '../rate-limits/rate-limit.ts';
+import type { RateLimits } from '../rate-limits/rate-limits.ts';
 import { within } from '../time-limit.ts';
 import type { KeyUsage } from '../usage/key-usage.ts';
 import type { ClientOrigin } from './client-origin.ts';
 import { KnownKey } from './known-key.ts';
 import { prepareFindForValidation } from './known-key-store.ts';
+import { rateLimited } from './rate-limited.ts';
 import { ADMISSION_REFUSALS, type KeyRefusal, REFUSAL_CODES } from './refusal.ts';
 import { Uses } from './uses.ts';
 
@@ -27,6 +30,8 @@ export interface KeyHolder extends ApiKeyCaller {
   atMs: number;
   /** When the database was first asked about it, by `performance.now()`; null where memory had it all. */
   beganMs: number | null;
+  /** What its rate limit says of this request; null before that is asked, and where it has none. */
+  quota: Quota | null;
   /** After this use of it; null before it is admitted, and where nothing counts the uses. */
   remainingUses: number | null;
 }
@@ -55,6 +60,7 @@ interface Dependencies {
   lookUpsAtOnce: number;
   /** Connections that uses may be counted with at once. */
   usesAtOnce: number;
+  rateLimits: RateLimits;
 }
 
 /**
@@ -118,15 +124,15 @@ export class KeyValidation {
 
   /**
    * The rest of the judgement, once it is known what the holder of a good key wants. What costs nobody anything comes first,
-   * and a use of the key last: a request that is refused has used none up. A promise only where uses are limited. To be asked
-   * once for every request, which is counted by what comes of it.
+   * and a use of the key last: a request that is refused has used none up. A promise only where uses are limited, or other
+   * replicas count with this one. To be asked once for every request, which is counted by what comes of it.
    *
-   * @throws ServiceError `insufficient_scope`, or as `Uses.take` does
+   * @throws ServiceError `insufficient_scope`, `rate_limited`, or as `Uses.take` does
    */
   admit(holder: KeyHolder, scopes: readonly string[]): void | Promise<void> {
     try {
       const admitted = this.#admit(holder, scopes);
-      if (admitted === undefined) return this.#countValid(holder);
+      if (!(admitted instanceof Promise)) return this.#countValid(holder);
       return admitted.then(
         () => this.#countValid(holder),
         (error: unknown) => this.#refuse(holder, error),
@@ -145,14 +151,32 @@ export class KeyValidation {
     }
   }
 
-  #admit(holder: KeyHolder, scopes: readonly string[]): Promise<void> | undefined {
-    const { known, beganMs } = holder;
-    requireScopes(known.scopes, scopes);
-    if (known.usageLimitId === null) return undefined;
+  #admit(holder: KeyHolder, scopes: readonly string[]): void | Promise<void> {
+    const { id, scopes: granted, rateLimit, usageLimitId } = holder.known;
+    requireScopes(granted, scopes);
+    if (rateLimit !== null) {
+      const quota = this.#dependencies.rateLimits.take(id, rateLimit);
+      if (quota instanceof Promise) {
+        // Waiting for Redis is part of the time that a validation has.
+        holder.beganMs ??= performance.now();
+        return quota.then((later) => this.#count(holder, later));
+      }
+      return this.#count(holder, quota);
+    }
+    if (usageLimitId !== null) return this.#use(holder, usageLimitId);
+  }
+
+  #count(holder: KeyHolder, quota: Quota): void | Promise<void> {
+    holder.quota = quota;
+    if (!quota.admitted) throw rateLimited(quota);
+    const { usageLimitId } = holder.known;
+    if (usageLimitId !== null) return this.#use(holder, usageLimitId);
+  }
+
+  async #use(holder: KeyHolder, usageLimitId: string): Promise<void> {
+    const { beganMs } = holder;
     const spentMs = beganMs === null ? 0 : performance.now() - beganMs;
-    return this.#uses.take(known.usageLimitId, LOOKUP_LIMIT_MS - spentMs).then((remaining) => {
-      holder.remainingUses = remaining;
-    });
+    holder.remainingUses = await this.#uses.take(usageLimitId, LOOKUP_LIMIT_MS - spentMs);
   }
 
   /**
@@ -214,5 +238,16 @@ function addressRefusal({ ipAllowList }: KnownKey, { address, addressTrouble }: 
 
 function holderOf({ requestId, address }: Origin, known: KnownKey, atMs: number, beganMs: number | null): KeyHolder {
   const { id: apiKeyId, organizationId } = known;
-  return { kind: 'apiKey', requestId, address, apiKeyId, organizationId, known, atMs, beganMs, remainingUses: null };
+  return {
+    kind: 'apiKey',
+    requestId,
+    address,
+    apiKeyId,
+    organizationId,
+    known,
+    atMs,
+    beganMs,
+    quota: null,
+    remainingUses: null,
+  };
 }

@@ -99,6 +99,7 @@ describe('POST /internal/api-keys/import', () => {
         expiresAt: '2040-01-01T00:00:00.000Z',
         scopes: ['read:orders'],
         metadata: { plan: 'gold' },
+        rateLimit: { limit: 100, windowSeconds: 60 },
         keyPrefix: 'sk_old_',
         last4: full.key.slice(-4),
       };
@@ -112,7 +113,15 @@ describe('POST /internal/api-keys/import', () => {
       expect(byId.get(fullId)).toMatchObject({ ...settings, status: 'active' });
       expect(byId.get(bareId)).toMatchObject({
         ...{ name: null, environment: 'live', enabled: true, expiresAt: null, scopes: null, metadata: {} },
-        ...{ keyPrefix: '', last4: '', lastUsedAt: null, revokedAt: null, rotatedFrom: null, rotatedTo: null },
+        ...{
+          rateLimit: null,
+          keyPrefix: '',
+          last4: '',
+          lastUsedAt: null,
+          revokedAt: null,
+          rotatedFrom: null,
+          rotatedTo: null,
+        },
       });
       expect(byId.get(offId)).toMatchObject({ enabled: false, status: 'disabled' });
       expect(await codeOf(off.key)).toBe('api_key_disabled');

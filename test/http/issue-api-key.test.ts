@@ -31,6 +31,7 @@ describe('POST /internal/api-keys 201', () => {
       metadata: {},
       ipAllowList: null,
       expiresAt: null,
+      rateLimit: null,
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       lastUsedAt: null,
       revokedAt: null,
@@ -81,11 +82,11 @@ describe('POST /internal/api-keys 201', () => {
   it.each([
     ['missing', undefined],
     ['null', null],
-  ])('takes name, scopes, metadata and expiresAt that are %s for their defaults', async (_what, value) => {
-    const settings = { name: value, scopes: value, metadata: value, expiresAt: value };
+  ])('takes name, scopes, metadata, expiresAt and rateLimit that are %s for their defaults', async (_what, value) => {
+    const settings = { name: value, scopes: value, metadata: value, expiresAt: value, rateLimit: value };
     const { status, body } = await issue(newOrganization(), settings);
     expect(status).toBe(201);
-    expect(body).toMatchObject({ name: null, scopes: null, metadata: {}, expiresAt: null });
+    expect(body).toMatchObject({ name: null, scopes: null, metadata: {}, expiresAt: null, rateLimit: null });
   });
 
   it('keeps an empty list of scopes, which grants nothing, apart from null, which grants everything', async () => {

@@ -66,6 +66,7 @@ describe('GET /internal/api-keys 200', () => {
           metadata: { team: 'blue' },
           ipAllowList: null,
           expiresAt: null,
+          rateLimit: null,
           createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
           lastUsedAt: null,
           revokedAt: null,

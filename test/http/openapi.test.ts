@@ -109,6 +109,7 @@ describe('GET /openapi.json', () => {
       'POST /internal/organizations/{clerkOrgId}/suspend',
       'POST /internal/organizations/{clerkOrgId}/unfreeze-reveals',
       'PUT /internal/keys/{provider}/source',
+      'PUT /internal/organizations/{clerkOrgId}/rate-limit',
     ]);
   });
 

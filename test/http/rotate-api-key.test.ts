@@ -61,6 +61,7 @@ describe('POST /internal/api-keys/:id/rotate', () => {
           metadata: { team: 'blue' },
           ipAllowList: ['127.0.0.0/8', '2001:db8::/32'],
           expiresAt: '2099-01-01T00:00:00.000Z',
+          rateLimit: { limit: 100, windowSeconds: 60 },
         };
         const old = await issued({ ...settings, environment });
         const before = await get(old);

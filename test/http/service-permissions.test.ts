@@ -40,6 +40,8 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'POST /internal/platform-keys/{provider}/report': 'root',
   'GET /internal/providers': 'provider-keys:read',
   'DELETE /internal/organizations/{clerkOrgId}': 'root',
+  'GET /internal/organizations/{clerkOrgId}/rate-limit': 'api-keys:read',
+  'PUT /internal/organizations/{clerkOrgId}/rate-limit': 'api-keys:write',
   'POST /internal/organizations/{clerkOrgId}/suspend': 'root',
   'POST /internal/organizations/{clerkOrgId}/resume': 'root',
   'POST /internal/organizations/{clerkOrgId}/freeze-reveals': 'root',

@@ -17,8 +17,9 @@ const SETTINGS = {
   scopes: ['read:orders'],
   metadata: { team: 'blue', level: 3 },
   ipAllowList: ['127.0.0.0/8', '2001:db8::1'],
+  rateLimit: { limit: 1_000_000, windowSeconds: 60 },
 };
-const CLEARED = { name: null, expiresAt: null, scopes: null, metadata: {}, ipAllowList: null };
+const CLEARED = { name: null, expiresAt: null, scopes: null, metadata: {}, ipAllowList: null, rateLimit: null };
 
 async function issued(settings: Record<string, unknown> = SETTINGS) {
   const org = newOrganization();
@@ -60,6 +61,7 @@ describe('PATCH /internal/api-keys/:id', () => {
       ['expiresAt', '2100-01-01T00:00:00.000Z'],
       ['scopes', []],
       ['scopes', ['write:orders', 'orders:*']],
+      ['rateLimit', { limit: 1, windowSeconds: 86_400 }],
       ['metadata', { other: [1, { a: null }] }],
       ['ipAllowList', []],
       ['ipAllowList', ['::1', '10.0.0.0/8']],
@@ -82,7 +84,7 @@ describe('PATCH /internal/api-keys/:id', () => {
 
     it('sets and clears all at once', async () => {
       const key = await issued();
-      const nothing = { name: null, expiresAt: null, scopes: null, metadata: null, ipAllowList: null, enabled: false };
+      const nothing = { ...CLEARED, metadata: null, enabled: false };
       expect((await update(key, nothing)).body).toMatchObject({ ...CLEARED, enabled: false, revision: 2 });
       expect((await update(key, { ...SETTINGS, enabled: true })).body).toMatchObject({ ...SETTINGS, revision: 3 });
     });

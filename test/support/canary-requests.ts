@@ -40,6 +40,7 @@ const BODIES: Record<string, Body> = {
   'POST /validate/self/revoke': () => ({}),
   'POST /internal/api-keys/identify': (_org, secret) => ({ key: secret }),
   'POST /internal/organizations/{clerkOrgId}/revoke-api-keys': () => ({}),
+  'PUT /internal/organizations/{clerkOrgId}/rate-limit': () => ({ rateLimit: { limit: 1_000_000, windowSeconds: 60 } }),
   'POST /internal/organizations/{clerkOrgId}/suspend': () => ({}),
   'POST /internal/organizations/{clerkOrgId}/resume': () => ({}),
   'POST /internal/organizations/{clerkOrgId}/freeze-reveals': () => ({}),

@@ -55,6 +55,12 @@ export const ROUTES = [
     allow: 'DELETE',
   },
   {
+    path: '/internal/organizations/{clerkOrgId}/rate-limit',
+    example: '/internal/organizations/org_nobody/rate-limit',
+    caller: 'service',
+    allow: 'GET, HEAD, PUT',
+  },
+  {
     path: '/internal/organizations/{clerkOrgId}/suspend',
     example: '/internal/organizations/org_nobody/suspend',
     caller: 'service',

@@ -33,6 +33,7 @@ describe('a good configuration', () => {
       serviceKeys: [DEVELOPMENT.KEY_SERVICE_API_KEY],
       clerkSecretKey: null,
       clerkWebhookSigningSecret: null,
+      redisUrl: null,
       sentryDsn: null,
     });
   });
@@ -53,6 +54,7 @@ describe('a good configuration', () => {
       ORGANIZATION_GRACE_DAYS: '0',
       ORGANIZATION_SWEEP_MS: '1000',
       SENTRY_DSN: 'https://public@sentry.example/1',
+      REDIS_URL: 'rediss://redis.example',
       HOST: '127.0.0.1',
       PORT: '4000',
       METRICS_HOST: '0.0.0.0',
@@ -78,6 +80,7 @@ describe('a good configuration', () => {
     });
     expect(secrets).toMatchObject({
       serviceKeys: [PRODUCTION.KEY_SERVICE_API_KEY, 'the-previous-fake-service-key'],
+      redisUrl: 'rediss://redis.example',
       clerkSecretKey: 'sk_test_not_a_real_key',
       clerkWebhookSigningSecret: SIGNING_SECRET,
       sentryDsn: 'https://public@sentry.example/1',

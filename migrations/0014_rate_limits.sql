@@ -1,0 +1,5 @@
+-- Rate limits of keys, and of organisations for their keys. No row has one yet, so that none has to be looked at.
+ALTER TABLE "key_service"."api_keys" ADD COLUMN "rate_limit" jsonb;--> statement-breakpoint
+ALTER TABLE "key_service"."organizations" ADD COLUMN "rate_limit" jsonb;--> statement-breakpoint
+ALTER TABLE "key_service"."api_keys" ADD CONSTRAINT "api_keys_rate_limit_fits" CHECK ("key_service"."api_keys"."rate_limit" is null or (("key_service"."api_keys"."rate_limit" ->> 'limit')::int between 1 and 1000000000 and ("key_service"."api_keys"."rate_limit" ->> 'windowSeconds')::int between 1 and 86400) is true) NOT VALID;--> statement-breakpoint
+ALTER TABLE "key_service"."organizations" ADD CONSTRAINT "organizations_rate_limit_fits" CHECK ("key_service"."organizations"."rate_limit" is null or (("key_service"."organizations"."rate_limit" ->> 'limit')::int between 1 and 1000000000 and ("key_service"."organizations"."rate_limit" ->> 'windowSeconds')::int between 1 and 86400) is true) NOT VALID;
