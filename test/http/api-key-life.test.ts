@@ -2,15 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { KeyLife, type LifeStep } from '../support/key-life.ts';
-import { startService, type TestService } from '../support/service.ts';
+import { type ReplicaProcess, startReplicaProcess } from '../support/replica-process.ts';
 
 /** Of the property; a failure names the seed that finds the same steps again. */
 const RUNS = 25;
 
-const replicas: TestService[] = [];
+/** Each a process, as in production. */
+const replicas: ReplicaProcess[] = [];
 beforeAll(async () => {
-  const first = await startService();
-  replicas.push(first, await startService({ beside: first }));
+  const first = await startReplicaProcess();
+  replicas.push(first, await startReplicaProcess({ beside: first }));
 });
 afterAll(async () => {
   for (const replica of replicas.toReversed()) await replica.stop();

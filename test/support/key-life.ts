@@ -1,7 +1,6 @@
 import { expect } from 'vitest';
-import { type Answer, newOrganization } from './client.ts';
+import { type Answer, type Client, newOrganization } from './client.ts';
 import { at } from './replica-story.ts';
-import type { TestService } from './service.ts';
 
 /** For what a replica learns from the database: within milliseconds, on a machine that does nothing else. */
 const SOON = { timeout: 5_000, interval: 5 };
@@ -34,13 +33,15 @@ const isOver = (instant: number | null | undefined) => instant != null && instan
 
 const isoOf = (instant: number | null) => instant && new Date(instant).toISOString();
 
+type Replica = Pick<Client, 'asHolder' | 'asService'>;
+
 /** The rules of a key's life, as few lines as they can be told in, and a service that is held against them. */
 export class KeyLife {
-  readonly #replicas: readonly TestService[];
+  readonly #replicas: readonly Replica[];
   readonly #org = newOrganization();
   readonly #keys: ModelKey[] = [];
 
-  constructor(replicas: readonly TestService[]) {
+  constructor(replicas: readonly Replica[]) {
     this.#replicas = replicas;
   }
 
