@@ -6,6 +6,8 @@ import { execute } from './database-server.ts';
 import { OPERATIONS } from './routes.ts';
 
 const AT_ONCE = 8;
+/** What concerns everything, and is asked when nothing else is, in this order. */
+const ALONE: readonly string[] = ['/internal/freeze-reveals', '/internal/unfreeze-reveals'];
 
 /** Asks a service, and keeps what it says that nobody asked for: headers, errors. */
 export class CanaryRun {
@@ -27,19 +29,21 @@ export class CanaryRun {
 
   /** Asks every operation as it should be asked, and in every wrong way. @returns how often there was which status */
   async askEverything(callers: Callers): Promise<Record<number, number>> {
-    const requests = OPERATIONS.flatMap((operation) => {
-      const { valid, invalid } = requestsOf(operation, callers, this.#secret);
-      return [valid, ...invalid];
-    });
+    const requestsTo = (operations: readonly (typeof OPERATIONS)[number][]) =>
+      operations.flatMap((operation) => {
+        const { valid, invalid } = requestsOf(operation, callers, this.#secret);
+        return [valid, ...invalid];
+      });
     const statuses: Record<number, number> = {};
-    await Promise.all(
-      Array.from({ length: AT_ONCE }, async () => {
-        for (let next = requests.shift(); next !== undefined; next = requests.shift()) {
-          const { status } = await this.#ask(next);
-          statuses[status] = (statuses[status] ?? 0) + 1;
-        }
-      }),
-    );
+    const askAll = async (requests: CanaryRequest[]) => {
+      for (let next = requests.shift(); next !== undefined; next = requests.shift()) {
+        const { status } = await this.#ask(next);
+        statuses[status] = (statuses[status] ?? 0) + 1;
+      }
+    };
+    const requests = requestsTo(OPERATIONS.filter(({ path }) => !ALONE.includes(path)));
+    await Promise.all(Array.from({ length: AT_ONCE }, () => askAll(requests)));
+    await askAll(requestsTo(OPERATIONS.filter(({ path }) => ALONE.includes(path))));
     return statuses;
   }
 
