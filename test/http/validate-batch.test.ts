@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newOrganization, SERVICE_KEY } from '../support/client.ts';
 import { metricsOf } from '../support/metrics.ts';
-import { expectInvalid } from '../support/problem.ts';
+import { expectInvalid, expectProblem } from '../support/problem.ts';
 import { startService, type TestService } from '../support/service.ts';
 
 let service: TestService;
@@ -131,6 +131,17 @@ describe('POST /internal/api-keys/validate', () => {
       expect(left.toSorted()).toEqual([0, 1, 2]);
       const refused = results.filter(({ valid }: { valid: unknown }) => valid === false);
       expect(refused.map(({ code }: { code: string }) => code)).toEqual(['usage_exceeded', 'usage_exceeded']);
+    });
+
+    it('counts against the rate limit of a key, and says of that key alone that it is over', async () => {
+      const org = newOrganization();
+      const limited = await service.issueKey(org, { rateLimit: { limit: 2, windowSeconds: 3_600 } });
+      const other = await service.issueKey(org);
+      const results = await resultsOf([limited.key, limited.key, limited.key, other.key]);
+      const outcomes = results.map(({ valid, code }: { valid: unknown; code: unknown }) => code ?? valid);
+      expect(outcomes.toSorted()).toEqual(['rate_limited', true, true, true]);
+      expect(outcomes[3]).toBe(true);
+      expectProblem(await service.asHolder(limited.key, '/validate'), 429, 'rate_limited');
     });
 
     it('lets a key with a list of addresses in from these alone, as X-Client-IP names the client of all of them', async () => {
