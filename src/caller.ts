@@ -15,6 +15,7 @@ export interface RequestOrigin extends Origin {
 export const PERMISSIONS = [
   'api-keys:read',
   'api-keys:write',
+  'api-keys:recover',
   'provider-keys:read',
   'provider-keys:write',
   'provider-keys:reveal',

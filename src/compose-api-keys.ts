@@ -1,20 +1,26 @@
 import { ApiKeys } from './api-keys/api-keys.ts';
 import { apiKeyChangeEndpoints } from './api-keys/change-endpoints.ts';
+import { DefaultKeys } from './api-keys/default-keys.ts';
 import { apiKeyEndpoints } from './api-keys/endpoints.ts';
 import { keyImportEndpoint } from './api-keys/import-endpoints.ts';
+import { KeyCopies } from './api-keys/key-copies.ts';
 import { KeyImports } from './api-keys/key-imports.ts';
+import { KeyRecoveries, type UnreadableCopy } from './api-keys/key-recoveries.ts';
 import { KeyRotations } from './api-keys/key-rotations.ts';
 import { KeyTrouble } from './api-keys/key-trouble.ts';
 import { KeyUpdates } from './api-keys/key-updates.ts';
+import { recoveryEndpoint, sessionEndpoint } from './api-keys/recovery-endpoints.ts';
 import { keyTroubleEndpoints } from './api-keys/trouble-endpoints.ts';
 import type { Audit } from './audit/audit.ts';
 import type { LeasedCache } from './cache/leased-cache.ts';
 import type { Clerk } from './clerk/clerk.ts';
 import type { Config } from './config.ts';
+import type { DataKeys } from './data-keys/data-keys.ts';
 import type { Changes } from './database/change-feed/change-feed.ts';
 import type { Database } from './database/database.ts';
 import type { ClientAuthentication, Endpoint, ServiceAuthentication } from './http/endpoint.ts';
 import type { RateLimits } from './rate-limits/rate-limits.ts';
+import type { RevealGate } from './reveal-freezes/reveal-gate.ts';
 import type { KeyUsage } from './usage/key-usage.ts';
 import { BatchValidation } from './validation/batch.ts';
 import { batchValidationEndpoint } from './validation/batch-endpoints.ts';
@@ -50,6 +56,9 @@ export function composeApiKeys({
   cacheMaxBytes,
   lookUpsAtOnce,
   usesAtOnce,
+  dataKeys,
+  gate,
+  onUnreadable,
 }: {
   config: Config;
   database: Database;
@@ -65,6 +74,9 @@ export function composeApiKeys({
   cacheMaxBytes: number;
   lookUpsAtOnce: number;
   usesAtOnce: number;
+  dataKeys: DataKeys;
+  gate: RevealGate;
+  onUnreadable: (facts: UnreadableCopy) => void;
 }): ComposedApiKeys {
   const validation = new KeyValidation({
     database,
@@ -79,9 +91,13 @@ export function composeApiKeys({
     rateLimits,
   });
   const client = clientAuthentication(validation, isServiceKey);
-  const apiKeys = new ApiKeys(database, audit, changes, config.apiKeyPrefix);
+  const copies = new KeyCopies(dataKeys);
+  const recoveries = new KeyRecoveries({ database, audit, dataKeys, gate, onUnreadable });
+  const shared = { database, audit, changes, copies, prefix: config.apiKeyPrefix };
+  const apiKeys = new ApiKeys(shared);
   const updates = new KeyUpdates(audit, changes);
-  const rotations = new KeyRotations(audit, changes, config.apiKeyPrefix);
+  const rotations = new KeyRotations(shared);
+  const defaultKeys = new DefaultKeys({ ...shared, recoveries });
   const trouble = new KeyTrouble({ database, audit, changes, prefix: config.apiKeyPrefix });
   return {
     client,
@@ -90,7 +106,9 @@ export function composeApiKeys({
       keyImportEndpoint(new KeyImports(audit, changes), service),
       ...selfEndpoints(apiKeys, client, ownerAuthentication(validation)),
       batchValidationEndpoint(new BatchValidation(validation, onValidated), service),
+      sessionEndpoint(defaultKeys, service),
       ...apiKeyEndpoints(apiKeys, service),
+      recoveryEndpoint(recoveries, service),
       ...apiKeyChangeEndpoints({ updates, rotations }, service),
       ...keyTroubleEndpoints(trouble, service),
     ],

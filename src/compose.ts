@@ -176,6 +176,7 @@ export function compose({
   const isRootKey = rootKeyTest(secrets.serviceKeys);
   const service = serviceAuthentication(isRootKey, services);
   const rateLimits = composeRateLimits({ redisUrl: secrets.redisUrl, logger, metrics });
+  const gate = new RevealGate({ database, changes });
   const apiKeys = composeApiKeys({
     config,
     database,
@@ -190,12 +191,18 @@ export function compose({
     cacheMaxBytes: cacheMaxBytes('apiKeys'),
     lookUpsAtOnce: connections(config.database.poolMax, CONNECTION_SHARES.apiKeys),
     usesAtOnce: connections(config.database.poolMax, CONNECTION_SHARES.uses),
+    dataKeys,
+    gate,
+    onUnreadable(facts) {
+      metrics.unreadableSecrets.inc();
+      logger.error(facts, 'the copy of an API key does not open');
+    },
   });
   const opener = new KeyOpener(dataKeys, (facts) => {
     metrics.unreadableSecrets.inc();
     logger.error(facts, 'a stored provider key does not open');
   });
-  const reveals = new RecordedReveals(audit.audit, opener, new RevealGate({ database, changes }));
+  const reveals = new RecordedReveals(audit.audit, opener, gate);
   const providerKeys = new ProviderKeys({
     database,
     audit: audit.audit,

@@ -1,6 +1,6 @@
 import { and, eq, exists, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { apiKeys, apiKeyUses, organizations } from '../database/schema.ts';
+import { apiKeyCopies, apiKeys, apiKeyUses, organizations } from '../database/schema.ts';
 import type { ApiKey, ApiKeySettings, UsedApiKey } from './api-key.ts';
 import type { UsageLimit } from './usage-limit.ts';
 import { type UsageLimitOfKey, usageLimitColumns } from './usage-limit-store.ts';
@@ -27,7 +27,11 @@ export const columns = {
   rotatedFrom: apiKeys.rotatedFrom,
 };
 
-export const columnsWithUse = { ...columns, lastUsedAt: apiKeyUses.lastUsedAt };
+export const columnsWithUse = {
+  ...columns,
+  lastUsedAt: apiKeyUses.lastUsedAt,
+  recoverable: sql<boolean>`exists (select 1 from ${apiKeyCopies} where ${apiKeyCopies.apiKeyId} = ${apiKeys.id})`,
+};
 
 export type ApiKeyToInsert = Pick<
   ApiKey,

@@ -38,9 +38,12 @@ export type ApiKeySettings = Pick<
   'name' | 'enabled' | 'expiresAt' | 'scopes' | 'metadata' | 'ipAllowList' | 'rateLimit' | keyof UsageLimit
 >;
 
-/** With what is written beside it, a few seconds after each use. */
+/** With what is stored beside it. */
 export interface UsedApiKey extends ApiKey {
+  /** Written a few seconds after each use. */
   lastUsedAt: Date | null;
+  /** A sealed copy is kept. */
+  recoverable: boolean;
 }
 
 /** What a validation needs to know of a key. */

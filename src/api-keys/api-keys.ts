@@ -1,6 +1,7 @@
 import { uuidv7 } from 'uuidv7';
 import type { Audit } from '../audit/audit.ts';
 import type { Caller } from '../caller.ts';
+import type { SealingKey } from '../data-keys/data-keys.ts';
 import { keyHashOf } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
@@ -12,6 +13,7 @@ import type { RateLimit } from '../rate-limits/rate-limit.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { findApiKey, insertApiKey, revokeApiKey } from './api-key-store.ts';
 import { issuedEvent, revokedEvent } from './events.ts';
+import type { KeyCopies } from './key-copies.ts';
 import { type ApiKeyFilter, listApiKeys } from './list-store.ts';
 import { keyNotFound, requireUuid } from './not-found.ts';
 import { requireLimitToRefill, type UsageLimit } from './usage-limit.ts';
@@ -26,55 +28,77 @@ export interface NewApiKey extends UsageLimit {
   metadata: Record<string, Json>;
   ipAllowList: string[] | null;
   rateLimit: RateLimit | null;
+  /** Whether a sealed copy is kept. */
+  recoverable: boolean;
+}
+
+interface Dependencies {
+  database: Database;
+  audit: Audit;
+  changes: Changes;
+  copies: KeyCopies;
+  prefix: string;
 }
 
 /** Issues, lists and revokes the API keys of organisations, on behalf of the platform's services. */
 export class ApiKeys {
-  readonly #database: Database;
-  readonly #audit: Audit;
-  readonly #changes: Changes;
-  readonly #prefix: string;
+  readonly #dependencies: Dependencies;
 
-  constructor(database: Database, audit: Audit, changes: Changes, prefix: string) {
-    this.#database = database;
-    this.#audit = audit;
-    this.#changes = changes;
-    this.#prefix = prefix;
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
   }
 
   /**
-   * @returns the item, and the key itself: the only time that it is known
-   * @throws ServiceError `invalid_request` for a refill without a limit
+   * @returns the item, and the key itself: the only time that it is known, unless it is recoverable
+   * @throws ServiceError `organization_deleted`; `invalid_request` for a refill without a limit; `encryption_unavailable` for a
+   * recoverable one
    */
-  async issue(
+  async issue(caller: Caller, wanted: NewApiKey): Promise<{ key: string; apiKey: UsedApiKey }> {
+    requireLimitToRefill(wanted);
+    if (!wanted.recoverable) return this.#issue(caller, wanted, null);
+    const { database, copies } = this.#dependencies;
+    const organizationId = await database.query((queries) => ensureOrganization(queries, wanted.clerkOrgId));
+    return copies.withDataKey(organizationId, (sealing, limitMs) => this.#issue(caller, wanted, sealing, limitMs));
+  }
+
+  async #issue(
     caller: Caller,
-    { clerkOrgId, remainingUses, refill, ...settings }: NewApiKey,
+    { clerkOrgId, recoverable, remainingUses, refill, ...settings }: NewApiKey,
+    sealing: SealingKey | null,
+    limitMs?: number,
   ): Promise<{ key: string; apiKey: UsedApiKey }> {
-    requireLimitToRefill({ remainingUses, refill });
-    const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, settings.environment);
-    const apiKey = await this.#audit.change(caller, async (queries) => {
-      const organizationId = await ensureOrganization(queries, clerkOrgId);
-      const result = await insertApiKey(queries, {
-        ...settings,
-        ...(await insertUsageLimit(queries, { remainingUses, refill })),
-        enabled: true,
-        rotatedFrom: null,
-        id: uuidv7(),
-        organizationId,
-        keyHash: hash,
-        keyPrefix,
-        last4,
-      });
-      return { result, events: [issuedEvent(organizationId, result)] };
-    });
-    this.#changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(hash) });
-    return { key, apiKey: { ...apiKey, lastUsedAt: null } };
+    const { audit, changes, copies, prefix } = this.#dependencies;
+    const { key, hash, keyPrefix, last4 } = generateKey(prefix, settings.environment);
+    const apiKey = await audit.change(
+      caller,
+      async (queries) => {
+        const organizationId = await ensureOrganization(queries, clerkOrgId);
+        const result = await insertApiKey(queries, {
+          ...settings,
+          ...(await insertUsageLimit(queries, { remainingUses, refill })),
+          enabled: true,
+          rotatedFrom: null,
+          id: uuidv7(),
+          organizationId,
+          keyHash: hash,
+          keyPrefix,
+          last4,
+        });
+        if (sealing !== null) {
+          await copies.keep(queries, sealing, { id: result.id, organizationId, key, isDefault: false });
+        }
+        return { result, events: [issuedEvent(organizationId, result, { recoverable })] };
+      },
+      limitMs,
+    );
+    changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(hash) });
+    return { key, apiKey: { ...apiKey, lastUsedAt: null, recoverable } };
   }
 
   /** @throws ServiceError `api_key_not_found`, for an unknown key and another organisation's alike */
   async get(_caller: Caller, clerkOrgId: string, id: string, limitMs?: number): Promise<UsedApiKey> {
     requireUuid(id);
-    const apiKey = await this.#database.query((queries) => findApiKey(queries, clerkOrgId, id), limitMs);
+    const apiKey = await this.#dependencies.database.query((queries) => findApiKey(queries, clerkOrgId, id), limitMs);
     return apiKey ?? keyNotFound();
   }
 
@@ -85,7 +109,8 @@ export class ApiKeys {
     filter: ApiKeyFilter,
     range: ListRange,
   ): Promise<{ page: UsedApiKey[]; next: ListPosition | null }> {
-    return pageOf(range, (part) => this.#database.query((queries) => listApiKeys(queries, clerkOrgId, filter, part)));
+    const { database } = this.#dependencies;
+    return pageOf(range, (part) => database.query((queries) => listApiKeys(queries, clerkOrgId, filter, part)));
   }
 
   /**
@@ -96,7 +121,8 @@ export class ApiKeys {
    */
   async revoke(caller: Caller, clerkOrgId: string, id: string, limitMs?: number): Promise<void> {
     requireUuid(id);
-    const keyHash = await this.#audit.change(
+    const { audit, changes } = this.#dependencies;
+    const keyHash = await audit.change(
       caller,
       async (queries) => {
         const revoked = await revokeApiKey(queries, clerkOrgId, id);
@@ -106,6 +132,6 @@ export class ApiKeys {
       limitMs,
     );
     if (keyHash === undefined) keyNotFound();
-    this.#changes.announce({ kind: 'api-key-revoked', keyHash: keyHashOf(keyHash) });
+    changes.announce({ kind: 'api-key-revoked', keyHash: keyHashOf(keyHash) });
   }
 }

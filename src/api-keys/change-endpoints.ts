@@ -13,6 +13,7 @@ import {
   idOfKey,
   ipAllowList,
   issuedKey,
+  messageOf,
   metadata,
   name,
   refill,
@@ -95,10 +96,17 @@ export function apiKeyChangeEndpoints(
       summary: 'Let a new API key take the place of an old one',
       description:
         'The new key has all settings of the old one, which stops `gracePeriodSeconds` from now or at its own expiry, ' +
-        'whichever comes first. A key is rotated once; next comes the one that took its place. What is left of its uses is ' +
-        'left to both together.',
+        'whichever comes first. The new key of a recoverable one is recoverable, the old one no longer. A key is rotated ' +
+        'once; next comes the one that took its place. What is left of its uses is left to both together.',
       authentication: service('api-keys:write'),
-      errors: ['api_key_not_found', 'organization_deleted', 'api_key_ended', 'api_key_rotated', 'audit_unavailable'],
+      errors: [
+        'api_key_not_found',
+        'organization_deleted',
+        'api_key_ended',
+        'api_key_rotated',
+        'encryption_unavailable',
+        'audit_unavailable',
+      ],
       request: {
         params: z.object({ id: idOfKey }),
         body: z.strictObject({ clerkOrgId, gracePeriodSeconds: gracePeriodSeconds.default(0) }),
@@ -111,8 +119,10 @@ export function apiKeyChangeEndpoints(
       },
       async handle(caller, { params: { id }, body: { clerkOrgId, gracePeriodSeconds: graceSeconds } }) {
         const { key, apiKey, previous } = await rotations.rotate(caller, { clerkOrgId, id, graceSeconds });
-        const message = 'Keep this key: it is shown only once.';
-        return { status: 201, body: { ...toItem(apiKey), key, message, previous: toItem(previous) } };
+        return {
+          status: 201,
+          body: { ...toItem(apiKey), key, message: messageOf(apiKey), previous: toItem(previous) },
+        };
       },
     }),
   ];

@@ -15,6 +15,7 @@ import {
   idOfKey,
   ipAllowList,
   issuedKey,
+  messageOf,
   metadata,
   name,
   refill,
@@ -87,9 +88,10 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
       tag: 'API keys',
       summary: 'Issue an API key',
       description:
-        'The only time the key is shown. `scopes` omitted or null is unrestricted, an empty list allows nothing.',
+        'The only time the key is shown, unless it is `recoverable`: then a copy is kept sealed, from now on or never. ' +
+        '`scopes` omitted or null is unrestricted, an empty list allows nothing.',
       authentication: service('api-keys:write'),
-      errors: ['organization_deleted', 'audit_unavailable'],
+      errors: ['organization_deleted', 'encryption_unavailable', 'audit_unavailable'],
       request: {
         body: z.strictObject({
           clerkOrgId,
@@ -102,6 +104,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           refill: refill.nullish(),
           ipAllowList: ipAllowList.nullish(),
           rateLimit: rateLimit.nullish(),
+          recoverable: z.boolean().default(false).meta({ description: 'Whether the key can be revealed again.' }),
         }),
       },
       responses: {
@@ -122,8 +125,9 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           refill: body.refill ?? null,
           ipAllowList: body.ipAllowList ?? null,
           rateLimit: body.rateLimit ?? null,
+          recoverable: body.recoverable,
         });
-        return { status: 201, body: { ...toItem(apiKey), key, message: 'Keep this key: it is shown only once.' } };
+        return { status: 201, body: { ...toItem(apiKey), key, message: messageOf(apiKey) } };
       },
     }),
     endpoint({

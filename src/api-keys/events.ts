@@ -7,6 +7,7 @@ import { limitDetails } from './usage-limit.ts';
 export function issuedEvent(
   organizationId: string,
   { id, environment, scopes, expiresAt, ipAllowList, rateLimit, remainingUses, refill, rotatedFrom }: ApiKey,
+  { recoverable }: { recoverable: boolean },
 ): AuditEntry {
   return {
     organizationId,
@@ -20,6 +21,7 @@ export function issuedEvent(
       ...(remainingUses === null ? {} : limitDetails({ remainingUses, refill })),
       ...(ipAllowList === null ? {} : { ipAllowList }),
       ...(rotatedFrom === null ? {} : { rotatedFrom }),
+      ...(recoverable ? { recoverable } : {}),
     },
   };
 }

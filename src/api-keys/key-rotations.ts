@@ -2,8 +2,10 @@ import { uuidv7 } from 'uuidv7';
 import type { Audit } from '../audit/audit.ts';
 import type { AuditEntry } from '../audit/event.ts';
 import type { ServiceCaller } from '../caller.ts';
+import type { SealingKey } from '../data-keys/data-keys.ts';
 import { keyHashOf } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
+import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
 import { ServiceError } from '../errors.ts';
 import { generateKey } from '../key-format.ts';
@@ -12,6 +14,8 @@ import { findApiKey, insertApiKey } from './api-key-store.ts';
 import { type LockedApiKey, markRotated } from './change-store.ts';
 import { issuedEvent, revokedEvent } from './events.ts';
 import { holdApiKey, keyEnded } from './held-key.ts';
+import type { KeyCopies } from './key-copies.ts';
+import { findCopyOf, findOwnerOfCopy } from './key-copy-store.ts';
 import { keyNotFound, requireUuid } from './not-found.ts';
 
 export interface KeyToRotate {
@@ -29,41 +33,73 @@ export interface RotatedKey {
   previous: UsedApiKey;
 }
 
+interface Dependencies {
+  database: Database;
+  audit: Audit;
+  changes: Changes;
+  copies: KeyCopies;
+  prefix: string;
+}
+
 /** Lets new API keys take the place of old ones. */
 export class KeyRotations {
-  readonly #audit: Audit;
-  readonly #changes: Changes;
-  readonly #prefix: string;
+  readonly #dependencies: Dependencies;
 
-  constructor(audit: Audit, changes: Changes, prefix: string) {
-    this.#audit = audit;
-    this.#changes = changes;
-    this.#prefix = prefix;
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
   }
 
   /**
    * Issues a key with all the settings of the old one, which goes on for the time of grace and not longer than it would have.
-   * A key is rotated once: what is rotated next is its successor, so that there is one that is current.
+   * A key is rotated once: what is rotated next is its successor, so that there is one that is current. The successor of a
+   * recoverable key is recoverable, and that of a Default key is the Default key; of the old one no copy is left.
    *
    * @throws ServiceError `api_key_not_found`, `organization_deleted`, `api_key_rotated`, or `api_key_ended` for a key that was
    * revoked or has expired, whose settings would make a key that is not good either
    */
-  async rotate(caller: ServiceCaller, { clerkOrgId, id, graceSeconds }: KeyToRotate): Promise<RotatedKey> {
-    requireUuid(id);
-    const { previousHash, hash, ...rotated } = await this.#audit.change(caller, async (queries) => {
-      const old = await holdApiKey(queries, clerkOrgId, id);
-      requireRotatable(old);
-      const { organizationId, keyHash: previousHash } = old;
-      const { apiKey, key, hash } = await this.#issueLike(queries, old);
-      const stopped = await markRotated(queries, old.id, { rotatedTo: apiKey.id, graceSeconds });
-      const previous = (await findApiKey(queries, clerkOrgId, id)) ?? keyNotFound();
-      const events = [issuedEvent(organizationId, apiKey), rotatedEvent(organizationId, stopped, graceSeconds)];
-      if (stopped.revokedAt !== null) events.push(revokedEvent(organizationId, old.id));
-      return { result: { key, hash, previousHash, apiKey: { ...apiKey, lastUsedAt: null }, previous }, events };
-    });
-    this.#changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(hash) });
+  async rotate(caller: ServiceCaller, wanted: KeyToRotate): Promise<RotatedKey> {
+    requireUuid(wanted.id);
+    const { database, copies } = this.#dependencies;
+    const { clerkOrgId, id } = wanted;
+    // Whether there is a copy changes but once, to no: a data key that was fetched for nothing does no harm.
+    const organizationId = await database.query((queries) => findOwnerOfCopy(queries, clerkOrgId, id));
+    if (organizationId === undefined) return this.#rotate(caller, wanted, null);
+    return copies.withDataKey(organizationId, (sealing, limitMs) => this.#rotate(caller, wanted, sealing, limitMs));
+  }
+
+  async #rotate(
+    caller: ServiceCaller,
+    { clerkOrgId, id, graceSeconds }: KeyToRotate,
+    sealing: SealingKey | null,
+    limitMs?: number,
+  ): Promise<RotatedKey> {
+    const { audit, changes, copies } = this.#dependencies;
+    const { previousHash, hash, ...rotated } = await audit.change(
+      caller,
+      async (queries) => {
+        const old = await holdApiKey(queries, clerkOrgId, id);
+        requireRotatable(old);
+        const { organizationId, keyHash: previousHash } = old;
+        const copy = sealing === null ? undefined : await findCopyOf(queries, old.id);
+        const { apiKey, key, hash } = await this.#issueLike(queries, old);
+        const stopped = await markRotated(queries, old.id, { rotatedTo: apiKey.id, graceSeconds });
+        const recoverable = sealing !== null && copy !== undefined;
+        // After the old key's is gone: of Default keys there is one.
+        if (recoverable) await copies.keep(queries, sealing, { ...copy, id: apiKey.id, organizationId, key });
+        const previous = (await findApiKey(queries, clerkOrgId, id)) ?? keyNotFound();
+        const events = [
+          issuedEvent(organizationId, apiKey, { recoverable }),
+          rotatedEvent(organizationId, stopped, graceSeconds),
+        ];
+        if (stopped.revokedAt !== null) events.push(revokedEvent(organizationId, old.id));
+        const result = { key, hash, previousHash, apiKey: { ...apiKey, lastUsedAt: null, recoverable }, previous };
+        return { result, events };
+      },
+      limitMs,
+    );
+    changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(hash) });
     const stopsAtOnce = rotated.previous.revokedAt !== null;
-    this.#changes.announce({
+    changes.announce({
       kind: stopsAtOnce ? 'api-key-revoked' : 'api-key-changed',
       keyHash: keyHashOf(previousHash),
     });
@@ -71,7 +107,7 @@ export class KeyRotations {
   }
 
   async #issueLike(queries: Queries, old: LockedApiKey) {
-    const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, old.environment);
+    const { key, hash, keyPrefix, last4 } = generateKey(this.#dependencies.prefix, old.environment);
     const { organizationId, name, environment, enabled, expiresAt, scopes, metadata, ipAllowList, rateLimit } = old;
     // One count for both: what the old one uses in its time of grace is not left to the new one, and nothing doubles.
     const limit = { usageLimitId: old.usageLimited ? old.usageLimitId : null, usageLimited: old.usageLimited };

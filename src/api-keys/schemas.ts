@@ -102,6 +102,7 @@ export const apiKeyItem = z.object({
   createdAt: instant,
   lastUsedAt: instant.nullable().meta({ description: 'Written a few seconds after the use.' }),
   revokedAt: instant.nullable(),
+  recoverable: z.boolean().meta({ description: 'A sealed copy of the key is kept.' }),
   rotatedFrom: z.uuid().nullable().meta({ description: 'The key whose place it took.' }),
   rotatedTo: z.uuid().nullable().meta({ description: 'The key that took its place.' }),
 });
@@ -127,6 +128,7 @@ export function toItem(key: UsedApiKey, at = new Date()): ApiKeyItem {
     createdAt: key.createdAt.toISOString(),
     lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
     revokedAt: key.revokedAt?.toISOString() ?? null,
+    recoverable: key.recoverable,
     rotatedFrom: key.rotatedFrom,
     rotatedTo: key.rotatedTo,
   };
@@ -134,9 +136,14 @@ export function toItem(key: UsedApiKey, at = new Date()): ApiKeyItem {
 
 /** With the key itself, this once. */
 export const issuedKey = apiKeyItem.extend({
-  key: z.string().meta({ description: 'The whole key. It is not stored and cannot be shown again.' }),
+  key: z
+    .string()
+    .meta({ description: 'The whole key. Unless it is recoverable it is not stored and cannot be shown again.' }),
   message: z.string(),
 });
+
+export const messageOf = ({ recoverable }: UsedApiKey) =>
+  recoverable ? 'Keep this key, or recover it when it is needed.' : 'Keep this key: it is shown only once.';
 
 /** The item by itself, and after a change. */
 export const apiKeyDetails = apiKeyItem.extend({

@@ -10,6 +10,8 @@ export const AUDIT_ACTIONS = [
   'api_key.updated',
   'api_key.rotated',
   'api_key.revoked',
+  'api_key.recovered',
+  'api_key.recovery_failed',
   'service_key.issued',
   'service_key.revoked',
   'provider_key.saved',

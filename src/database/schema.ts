@@ -151,6 +151,29 @@ export const apiKeyUsageLimits = keyService.table(
 );
 
 /**
+ * Sealed copies of the API keys that can be recovered. Apart from the keys: no validation reads them, and rolling a data key
+ * changes no key. A trigger destroys one when its key is revoked or rotated.
+ */
+export const apiKeyCopies = keyService.table(
+  'api_key_copies',
+  {
+    apiKeyId: uuid('api_key_id')
+      .primaryKey()
+      .references(() => apiKeys.id),
+    /** Repeated from the sealed header, as in `provider_key_versions`. */
+    dataKeyId: uuid('data_key_id')
+      .notNull()
+      .references(() => dataKeys.id),
+    sealed: bytea('sealed').notNull(),
+    /** The organisation whose Default key it is, the one of its session; null: an ordinary one. */
+    defaultOf: uuid('default_of')
+      .unique()
+      .references(() => organizations.id),
+  },
+  (table) => [index().on(table.dataKeyId)],
+);
+
+/**
  * When a key was last used, apart from the key: writing it must never make a revocation wait, and it changes every few
  * seconds while the key hardly ever does.
  */

@@ -29,14 +29,15 @@ export interface DataKey {
 
 /** The one place where a sealed secret may be opened again. Any other place, and it does not open. */
 export interface SecretPlace {
-  /** An organisation's own key of a provider, or the platform's. */
-  purpose: 'provider-key' | 'platform-key';
+  /** An organisation's own key of a provider, or the platform's; or one of the API keys that this service issues. */
+  purpose: 'provider-key' | 'platform-key' | 'api-key';
   /** null where it belongs to no organisation. */
   organizationId: string | null;
+  /** '' for what is of no provider. */
   provider: string;
   /** The row that holds it, a UUID. */
   rowId: string;
-  /** Counts from 1; never reused within a row. */
+  /** Counts from 1; never reused within a row. 1 for what never changes. */
   secretVersion: number;
 }
 

@@ -17,12 +17,13 @@ const held = { id: organizations.id, endedAt: organizations.endedAt };
 export async function holdOrganization(
   queries: Queries,
   which: { id: string } | { clerkOrgId: string },
+  strength: 'key share' | 'no key update' = 'key share',
 ): Promise<HeldOrganization | undefined> {
   const [row] = await queries
     .select(held)
     .from(organizations)
     .where('id' in which ? eq(organizations.id, which.id) : eq(organizations.clerkOrgId, which.clerkOrgId))
-    .for('key share');
+    .for(strength);
   return row;
 }
 

@@ -62,6 +62,13 @@ export async function requireLiving(queries: Queries, organizationId: string): P
   living(organization);
 }
 
+/** The same for what is to be done once: others who call this for that organisation wait until the transaction ends. */
+export async function requireLivingInTurn(queries: Queries, organizationId: string): Promise<void> {
+  const organization = await holdOrganization(queries, { id: organizationId }, 'no key update');
+  if (organization === undefined) throw new Error('An organisation has no row');
+  living(organization);
+}
+
 /**
  * For changes of what is there already: the row id of an organisation, which does not end before the transaction does;
  * undefined when it is not known here.

@@ -95,6 +95,32 @@ describe('Rolling data keys', () => {
     }
   });
 
+  it('seals the copies of recoverable API keys anew while keys are issued and recovered, and reports one that does not open', async () => {
+    const org = newOrganization();
+    const keys = [await vault.issue(org), await vault.issue(org), await vault.issue(org)];
+    const replica = own.vault(masterKey);
+    const [, meanwhile] = await Promise.all([
+      roll(),
+      (async () => {
+        for (let n = 0; n < 10; n += 1) {
+          const issued = await replica.issue(org);
+          expect(await vault.recover(org, issued.id)).toBe(issued.key);
+          keys.push(issued);
+        }
+      })(),
+    ]);
+    expect(meanwhile).toBeUndefined();
+    await roll();
+    for (const { id, key } of keys) expect(await own.vault(masterKey).recover(org, id)).toBe(key);
+    expect(await factsOf(org)).toMatchObject([{ secrets: keys.length, retiredAt: null }]);
+    const [damaged] = keys;
+    await own.sql(
+      'update key_service.api_key_copies set sealed = set_byte(sealed, 50, get_byte(sealed, 50) # 1) where api_key_id = $1',
+      [damaged?.id],
+    );
+    expect((await roll()).unreadable).toEqual([{ name: `api_key_copies ${damaged?.id}`, reason: 'not_authentic' }]);
+  });
+
   it('keeps the version, and the times that a list shows', async () => {
     const org = newOrganization();
     await vault.save(org, 'openai', newSecret());

@@ -57,7 +57,9 @@ describe('After a rotation and a roll', () => {
   it('no sealed column has a value of a data key from before, and no data key is wrapped by the master key from before', async () => {
     const [before, after] = [newMasterKey(), newMasterKey()];
     await proveMasterKeys(own.database, own.vault(before).dataKeys);
-    await fillVault(own.vault(before), 4);
+    const filled = await fillVault(own.vault(before), 4);
+    const org = filled[0]?.org ?? '';
+    const { id, key } = await own.vault(before).issue(org);
     const old = await own.sql<{ id: string }>('select id from key_service.data_keys');
     const { database } = own;
     const quietly = { runRecorded: unrecorded(database), onBegin: () => {}, onBatch: () => {} };
@@ -72,5 +74,7 @@ describe('After a rotation and a roll', () => {
     const { table } = WRAPPED_COLUMN;
     const masterKeys = await own.sql(`select distinct master_key_id as id from key_service."${table}"`);
     expect(masterKeys).toEqual([{ id: after.id }]);
+    for (const { org, secret } of filled) expect(await own.vault(after).reveal(org, 'openai')).toBe(secret);
+    expect(await own.vault(after).recover(org, id)).toBe(key);
   });
 });

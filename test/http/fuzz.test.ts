@@ -35,6 +35,7 @@ const FIELDS = [
     'refill',
     'gracePeriodSeconds',
     'key',
+    'recoverable',
   ],
   ...['permissions', 'revealProviders'],
   ...['check', 'version', 'outcome', 'source'],
@@ -124,6 +125,7 @@ describe('no endpoint ever answers 5xx, and every 4xx is a problem', () => {
       ['DELETE', '/internal/api-keys/{id}'],
       ['POST', '/internal/api-keys/identify'],
       ['POST', '/internal/api-keys/import'],
+      ['POST', '/internal/api-keys/session'],
       ['PATCH', '/internal/api-keys/{id}'],
       ['POST', '/internal/api-keys/{id}/rotate'],
       ...['/internal/keys', '/internal/platform-keys'].flatMap((path) => [

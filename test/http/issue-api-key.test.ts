@@ -35,6 +35,7 @@ describe('POST /internal/api-keys 201', () => {
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       lastUsedAt: null,
       revokedAt: null,
+      recoverable: false,
       rotatedFrom: null,
       rotatedTo: null,
       remainingUses: null,

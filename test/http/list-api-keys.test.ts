@@ -70,6 +70,7 @@ describe('GET /internal/api-keys 200', () => {
           createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
           lastUsedAt: null,
           revokedAt: null,
+          recoverable: false,
           rotatedFrom: null,
           rotatedTo: null,
           remainingUses: null,

@@ -99,6 +99,7 @@ describe('GET /openapi.json', () => {
       'PATCH /internal/api-keys/{id}',
       'POST /internal/api-keys',
       'POST /internal/api-keys/import',
+      'POST /internal/api-keys/session',
       'POST /internal/api-keys/{id}/rotate',
       'POST /internal/keys',
       'POST /internal/keys/{provider}/check',

@@ -80,6 +80,7 @@ describe('POST /internal/api-keys/:id/rotate', () => {
           createdAt: expect.stringMatching(/Z$/),
           lastUsedAt: null,
           revokedAt: null,
+          recoverable: false,
           rotatedFrom: old.id,
           rotatedTo: null,
           remainingUses: null,

@@ -11,6 +11,8 @@ const NEEDED: Record<string, Permission | 'root'> = {
   'GET /internal/api-keys': 'api-keys:read',
   'POST /internal/api-keys': 'api-keys:write',
   'POST /internal/api-keys/import': 'root',
+  'POST /internal/api-keys/session': 'api-keys:recover',
+  'GET /internal/api-keys/{id}/recover': 'api-keys:recover',
   'GET /internal/api-keys/{id}': 'api-keys:read',
   'DELETE /internal/api-keys/{id}': 'api-keys:write',
   'PATCH /internal/api-keys/{id}': 'api-keys:write',

@@ -30,7 +30,8 @@ const event: Body = (clerkOrgId, secret) => ({
 });
 /** What each operation with a body is sent when all is well; a secret stands where one belongs. */
 const BODIES: Record<string, Body> = {
-  'POST /internal/api-keys': named,
+  'POST /internal/api-keys': (clerkOrgId) => ({ clerkOrgId, recoverable: true }),
+  'POST /internal/api-keys/session': named,
   'POST /internal/api-keys/import': (clerkOrgId, secret) => ({
     keys: [{ clerkOrgId, sha256: createHash('sha256').update(secret).digest('hex'), name: 'canary' }],
   }),

@@ -21,6 +21,13 @@ export const ROUTES = [
   },
   { path: '/internal/api-keys/import', example: '/internal/api-keys/import', caller: 'service', allow: 'POST' },
   { path: '/internal/api-keys/validate', example: '/internal/api-keys/validate', caller: 'service', allow: 'POST' },
+  { path: '/internal/api-keys/session', example: '/internal/api-keys/session', caller: 'service', allow: 'POST' },
+  {
+    path: '/internal/api-keys/{id}/recover',
+    example: '/internal/api-keys/01890000-0000-7000-8000-000000000000/recover',
+    caller: 'service',
+    allow: 'GET',
+  },
   { path: '/internal/api-keys/identify', example: '/internal/api-keys/identify', caller: 'service', allow: 'POST' },
   {
     path: '/internal/organizations/{clerkOrgId}/revoke-api-keys',

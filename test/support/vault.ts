@@ -1,4 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { ApiKeys } from '../../src/api-keys/api-keys.ts';
+import { KeyCopies } from '../../src/api-keys/key-copies.ts';
+import { KeyRecoveries } from '../../src/api-keys/key-recoveries.ts';
 import type { ServiceCaller } from '../../src/caller.ts';
 import { DataKeys, type DataKeysOptions } from '../../src/data-keys/data-keys.ts';
 import type { RunRecorded } from '../../src/data-keys/recorded.ts';
@@ -26,6 +29,18 @@ const caller: ServiceCaller = {
   requestId: 'test',
   address: null,
 };
+
+const PLAIN_KEY = {
+  name: null,
+  environment: 'live',
+  expiresAt: null,
+  scopes: null,
+  metadata: {},
+  remainingUses: null,
+  refill: null,
+  ipAllowList: null,
+  rateLimit: null,
+} as const;
 
 /** Runs a change of data keys as the command does, and records nothing of it. */
 export const unrecorded =
@@ -65,6 +80,9 @@ export interface Vault {
   remove(clerkOrgId: string, provider: string): Promise<boolean>;
   reveal(clerkOrgId: string, provider: string): Promise<string>;
   revealPlatforms(provider: string): Promise<string>;
+  /** Issues an API key that can be recovered. */
+  issue(clerkOrgId: string): Promise<{ id: string; key: string }>;
+  recover(clerkOrgId: string, id: string): Promise<string>;
 }
 
 export interface VaultDatabase {
@@ -111,6 +129,10 @@ export async function createVaultDatabase(): Promise<VaultDatabase> {
           () => {},
         ),
       });
+      const gate = new RevealGate({ database, changes });
+      const copies = new KeyCopies(dataKeys);
+      const apiKeys = new ApiKeys({ database, audit, changes, copies, prefix: 'ks' });
+      const recoveries = new KeyRecoveries({ database, audit, dataKeys, gate, onUnreadable: () => {} });
       const save = (owner: Owner, provider: string, secret: string) =>
         versions.save(caller, { owner, provider, secret, check: false });
       return {
@@ -122,6 +144,11 @@ export async function createVaultDatabase(): Promise<VaultDatabase> {
         remove: (clerkOrgId, provider) => providerKeys.remove(caller, { clerkOrgId }, provider),
         reveal: async (clerkOrgId, provider) => (await providerKeys.reveal(caller, clerkOrgId, provider)).key,
         revealPlatforms: async (provider) => (await providerKeys.revealPlatforms(caller, provider)).key,
+        async issue(clerkOrgId) {
+          const { key, apiKey } = await apiKeys.issue(caller, { ...PLAIN_KEY, clerkOrgId, recoverable: true });
+          return { id: apiKey.id, key };
+        },
+        recover: async (clerkOrgId, id) => (await recoveries.recover(caller, clerkOrgId, id)).key,
       };
     },
     async close() {
