@@ -99,6 +99,7 @@ export interface Results {
   validate?: Recorded;
   reveal?: Recorded;
   'audited-reveal'?: Recorded;
+  'rate-limit'?: Recorded;
   'usage-limit'?: Recorded;
   cold?: Recorded;
   attack?: Recorded<AttackResult>;

@@ -4,6 +4,7 @@ import { cold } from './cold.ts';
 import { growth } from './growth.ts';
 import { issueRevoke } from './issue-revoke.ts';
 import type { Part } from './part.ts';
+import { rateLimit } from './rate-limit.ts';
 import { reveal } from './reveal.ts';
 import { revocation } from './revocation.ts';
 import { usageLimit } from './usage-limit.ts';
@@ -13,6 +14,7 @@ export const PARTS: readonly Part[] = [
   validate,
   reveal,
   auditedReveal,
+  rateLimit,
   usageLimit,
   cold,
   attack,

@@ -31,6 +31,7 @@ const ORDER = [
   'revocation',
   'reveal',
   'audited-reveal',
+  'rate-limit',
   'usage-limit',
   'cold',
   'attack',

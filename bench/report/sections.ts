@@ -9,7 +9,7 @@ import {
   type Results,
 } from '../results.ts';
 import { median } from '../statistics.ts';
-import { EXPRESS, INSERT_PER_REVEAL, UPDATE_PER_USE } from '../subjects.ts';
+import { EXPRESS, INSERT_PER_REVEAL, SERVICE, UPDATE_PER_USE } from '../subjects.ts';
 import { figuresTable, image, milliseconds, roundsText, table } from './markdown.ts';
 import { attackChart, growthChart, memoryChart } from './part-charts.ts';
 import { revocationSection } from './revocation-section.ts';
@@ -20,6 +20,7 @@ export function sectionsOf(results: Results): Section[] {
   const { validate, reveal, cold, attack, growth, revocation } = results;
   const issueRevoke = results['issue-revoke'];
   const auditedReveal = results['audited-reveal'];
+  const rateLimit = results['rate-limit'];
   const usageLimit = results['usage-limit'];
   return [
     validate && validateSection(validate),
@@ -39,6 +40,15 @@ export function sectionsOf(results: Results): Section[] {
         auditedReveal,
         'The record of a reveal is on the disk before the secret is opened, here and there. Key Service writes those of all callers who wait at the moment with one commit, each chained to the one before by a MAC; the peer answers a constant after an INSERT of its own, into a table of the same columns and indexes, with as many connections to PostgreSQL.',
         figuresTable(auditedReveal, INSERT_PER_REVEAL, 'INSERT each'),
+      ),
+      charts: {},
+    },
+    rateLimit && {
+      title: 'Keys with a rate limit',
+      text: withNotes(
+        rateLimit,
+        'Each request is counted, in memory, in a window that slides, and two headers more say how that stands. The limit is one that nobody reaches.',
+        figuresTable(rateLimit, SERVICE, 'no limit'),
       ),
       charts: {},
     },
