@@ -27,6 +27,7 @@ import { batchValidationEndpoint } from './validation/batch-endpoints.ts';
 import { clientAuthentication, ownerAuthentication } from './validation/client-authentication.ts';
 import type { ServiceKeyTest } from './validation/client-origin.ts';
 import { validationEndpoint } from './validation/endpoints.ts';
+import { Guessing } from './validation/guessing.ts';
 import type { KnownKey } from './validation/known-key.ts';
 import { selfEndpoints } from './validation/self-endpoints.ts';
 import { type KeyHolder, KeyValidation } from './validation/validation.ts';
@@ -53,6 +54,7 @@ export function composeApiKeys({
   rateLimits,
   service,
   isServiceKey,
+  onGuessRefused,
   cacheMaxBytes,
   lookUpsAtOnce,
   usesAtOnce,
@@ -71,6 +73,7 @@ export function composeApiKeys({
   rateLimits: RateLimits;
   service: ServiceAuthentication;
   isServiceKey: ServiceKeyTest;
+  onGuessRefused: () => void;
   cacheMaxBytes: number;
   lookUpsAtOnce: number;
   usesAtOnce: number;
@@ -85,6 +88,7 @@ export function composeApiKeys({
     membershipLimitMs: config.clerk.timeoutMs + 1_000,
     usage,
     prefix: config.apiKeyPrefix,
+    guessing: config.guessing.limit === 0 ? null : new Guessing({ ...config.guessing, onRefused: onGuessRefused }),
     cacheMaxBytes,
     lookUpsAtOnce,
     usesAtOnce,
@@ -104,7 +108,7 @@ export function composeApiKeys({
     holdersEndpoints: [validationEndpoint(validation, client)],
     endpoints: [
       keyImportEndpoint(new KeyImports(audit, changes), service),
-      ...selfEndpoints(apiKeys, client, ownerAuthentication(validation)),
+      ...selfEndpoints(apiKeys, client, ownerAuthentication(validation, isServiceKey)),
       batchValidationEndpoint(new BatchValidation(validation, onValidated), service),
       sessionEndpoint(defaultKeys, service),
       ...apiKeyEndpoints(apiKeys, service),

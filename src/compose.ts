@@ -188,6 +188,7 @@ export function compose({
     rateLimits,
     service,
     isServiceKey: serviceKeyTest(isRootKey, services),
+    onGuessRefused: () => metrics.guessesRefused.inc(),
     cacheMaxBytes: cacheMaxBytes('apiKeys'),
     lookUpsAtOnce: connections(config.database.poolMax, CONNECTION_SHARES.apiKeys),
     usesAtOnce: connections(config.database.poolMax, CONNECTION_SHARES.uses),

@@ -12,6 +12,8 @@ export interface Config {
   /** null: no proxy is believed about where a request comes from. */
   trustProxy: TrustProxy | null;
   apiKeyPrefix: string;
+  /** Keys that nobody issued, from one client, that are answered for in a window; limit 0: any number. */
+  guessing: { limit: number; windowSeconds: number };
   docsEnabled: boolean;
   /** Where a copy of docs/errors.md can be read; the start of every problem's `type`. */
   errorDocsUrl: string;
@@ -96,6 +98,8 @@ const MOST_WORKERS = 256;
 const LONGEST_GRACE_DAYS = 3_650;
 /** "whsec_" and base64 of at least 16 bytes, as Clerk's dashboard shows it. */
 const WEBHOOK_SECRET = /^whsec_(?=.{22})(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** A day. */
+const LONGEST_GUESSING_WINDOW_SECONDS = 86_400;
 /** A hundred years. */
 const LONGEST_RETENTION_DAYS = 36_500;
 /** More often would be a log of its own. */
@@ -211,6 +215,8 @@ const variables = z.object({
   HOST: z.string().default('0.0.0.0'),
   PORT: port().prefault('3001'),
   TRUST_PROXY: trustProxy.optional(),
+  GUESSING_LIMIT: whole(0, 1_000_000).prefault('100'),
+  GUESSING_WINDOW_SECONDS: whole(1, LONGEST_GUESSING_WINDOW_SECONDS).prefault('60'),
   METRICS_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port().optional(),
   LOG_LEVEL: oneOf('debug', 'info', 'warn', 'error', 'silent').default('info'),
@@ -286,6 +292,7 @@ function toConfig(v: Variables): Config {
     port: v.PORT,
     trustProxy: v.TRUST_PROXY ?? null,
     apiKeyPrefix: v.API_KEY_PREFIX,
+    guessing: { limit: v.GUESSING_LIMIT, windowSeconds: v.GUESSING_WINDOW_SECONDS },
     docsEnabled: v.DOCS_ENABLED === 'true',
     errorDocsUrl: v.ERROR_DOCS_URL,
     logLevel: v.LOG_LEVEL,

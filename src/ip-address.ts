@@ -42,6 +42,14 @@ export function normalRange(text: string): string | null {
   return bits === 128 ? first : `${first}/${bits}`;
 }
 
+/**
+ * The network of whoever has an address, as text: of IPv6 a /64, the smallest that anybody is given, with more addresses in it
+ * than can be counted (RFC 4291 §2.5.1, RFC 6177); of IPv4 the address. @param address in the normal form
+ */
+export function networkOf(address: string): string {
+  return address.includes(':') ? String(normalRange(`${address}/64`)) : address;
+}
+
 /** The library takes `::192.0.2.1` for a mapped address; it is the same as `::c000:201` (RFC 4291 §2.5.5.1). */
 function parseIPv6(address: string): ipaddr.IPv6 {
   return ipaddr.IPv6.parse(address.replace(/^::(?=\d+\.)/, '0:0:0:0:0:0:'));

@@ -22,6 +22,8 @@ export interface KeyLookUpsOptions<V> {
   limitMs: number;
   /** Of the limit, what may be spent waiting for a turn: who is at last let in must have time left for the look-up itself. */
   patienceMs: number;
+  /** Whether there are askers who have asked for too many keys that nobody issued; see `lookUp`. */
+  knowsSuspects?: boolean;
 }
 
 /** A look-up of so many keys takes the database little longer than one of a single key. */
@@ -36,21 +38,30 @@ const NOBODYS = { value: null, organizationId: null };
  */
 export class KeyLookUps<V extends object> {
   readonly cache: LeasedCache<V>;
-  /** For keys that were found here before, and those of which nothing is known: a flood of these must not starve the others. */
-  readonly #queues: Record<'familiar' | 'strange', LookUpQueue<Buffer, Found<V>>>;
+  /**
+   * For keys that were found here before, and those of which nothing is known: a flood of these must not starve the others.
+   * What suspects ask for is apart from both where there are connections enough, and never has more than one.
+   */
+  readonly #queues: Record<'familiar' | 'strange' | 'suspect', LookUpQueue<Buffer, Found<V>>>;
 
   constructor(options: KeyLookUpsOptions<V>) {
     const { changes, find, maxBytes, sizeOf, unknownRemembered, lookUpsAtOnce, limitMs, patienceMs } = options;
     this.cache = new LeasedCache({ changes, maxBytes, sizeOf, maxAbsent: unknownRemembered, readLimitMs: limitMs });
-    const queue = () =>
+    const queue = (atOnce: number) =>
       new LookUpQueue({
         lookUp: async (keyHashes: Buffer[]) => ordered(keyHashes, await find(keyHashes)),
-        atOnce: Math.max(1, Math.floor(lookUpsAtOnce / 2)),
+        atOnce: Math.max(1, atOnce),
         together: TOGETHER,
         waiting: WAITING,
         patienceMs,
       });
-    this.#queues = { familiar: queue(), strange: queue() };
+    const ofFamiliar = Math.floor(lookUpsAtOnce / 2);
+    if (options.knowsSuspects && lookUpsAtOnce >= 3) {
+      this.#queues = { familiar: queue(ofFamiliar), strange: queue(lookUpsAtOnce - ofFamiliar - 1), suspect: queue(1) };
+    } else {
+      const strange = queue(ofFamiliar);
+      this.#queues = { familiar: queue(ofFamiliar), strange, suspect: strange };
+    }
   }
 
   /** Without a promise: null for a key that is known to be nobody's, undefined for one that has to be looked up. */
@@ -58,9 +69,13 @@ export class KeyLookUps<V extends object> {
     return this.cache.get(keyHash);
   }
 
-  /** @throws ServiceError `database_unavailable` or `overloaded`: a failure to look is never an answer about the key */
-  lookUp(keyHash: string): Promise<V | null> {
-    const queue = this.cache.has(keyHash) ? this.#queues.familiar : this.#queues.strange;
+  /**
+   * @param isSuspect who asks has asked for too many keys that nobody issued; this one may be somebody's all the same
+   * @throws ServiceError `database_unavailable` or `overloaded`: a failure to look is never an answer about the key
+   */
+  lookUp(keyHash: string, isSuspect = false): Promise<V | null> {
+    const unfamiliar = isSuspect ? this.#queues.suspect : this.#queues.strange;
+    const queue = this.cache.has(keyHash) ? this.#queues.familiar : unfamiliar;
     // For as long as it takes: its connection is not free before, whoever still waits.
     return this.cache.read(keyHash, () => queue.find(Buffer.from(keyHash, 'latin1')));
   }

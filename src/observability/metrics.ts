@@ -27,6 +27,11 @@ export class Metrics {
     labelNames: ['outcome'] as const,
     registers: [this.registry],
   });
+  readonly guessesRefused = new Counter({
+    name: 'key_service_guesses_refused_total',
+    help: 'Keys that nobody issued, refused because too many of them came from one client',
+    registers: [this.registry],
+  });
   readonly changeFeedProbe = new Histogram({
     name: 'key_service_change_feed_probe_seconds',
     help: 'Time for a notification to come back through the change feed: how late this replica learns of a revocation',

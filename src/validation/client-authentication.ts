@@ -91,14 +91,19 @@ function toldOf({ quota }: KeyHolder, refusal: unknown): Admission | null {
  * Knows the holder of a key in whatever state the key is, as long as it was ever issued: for what holders may do about their
  * keys at any time, and from anywhere.
  */
-export function ownerAuthentication(validation: KeyValidation): Authentication<KeyHolder> {
+export function ownerAuthentication(
+  validation: KeyValidation,
+  isServiceKey: ServiceKeyTest,
+): Authentication<KeyHolder> {
+  const originOf = originReader(isServiceKey);
   return {
     security: 'apiKey',
     needs: null,
-    errors: ['api_key_missing', 'api_key_invalid'],
+    errors: ['invalid_request', 'api_key_missing', 'api_key_invalid', 'rate_limited'],
+    headers,
     async authenticate(credentials) {
-      const holder = await validation.identify(credentials.origin, sentKey(credentials));
-      return holder ?? holderOf({ valid: false, refusal: { reason: 'invalid' } });
+      const key = sentKey(credentials);
+      return holderOf(await validation.identify(originOf(credentials), key));
     },
   };
 }

@@ -14,6 +14,7 @@ import type { RateLimits } from '../rate-limits/rate-limits.ts';
 import { within } from '../time-limit.ts';
 import type { KeyUsage } from '../usage/key-usage.ts';
 import type { ClientOrigin } from './client-origin.ts';
+import type { Guessing } from './guessing.ts';
 import { KnownKey } from './known-key.ts';
 import { prepareFindForValidation } from './known-key-store.ts';
 import { rateLimited } from './rate-limited.ts';
@@ -55,6 +56,8 @@ interface Dependencies {
   membershipLimitMs: number;
   usage: KeyUsage;
   prefix: string;
+  /** null: keys that nobody issued are not counted. */
+  guessing: Guessing | null;
   cacheMaxBytes: number;
   /** Database connections that look-ups may use at once. */
   lookUpsAtOnce: number;
@@ -93,6 +96,7 @@ export class KeyValidation {
       lookUpsAtOnce,
       limitMs: LOOKUP_LIMIT_MS,
       patienceMs: WAITING_LIMIT_MS,
+      knowsSuspects: dependencies.guessing !== null,
     });
   }
 
@@ -116,10 +120,13 @@ export class KeyValidation {
   }
 
   #validate(origin: ClientOrigin, key: string, beganMs: number | null): Validation | Promise<Validation> {
-    const known = this.#find(key);
+    const known = this.#find(origin, key);
+    if (known === null) return this.#refuseUnknown(origin);
     if (!(known instanceof Promise)) return this.#judge(origin, known, beganMs);
     const lookUpBeganMs = beganMs ?? performance.now();
-    return known.then((found) => this.#judge(origin, found, lookUpBeganMs));
+    return known.then((found) =>
+      found === null ? this.#refuseUnknown(origin) : this.#judge(origin, found, lookUpBeganMs),
+    );
   }
 
   /**
@@ -180,13 +187,19 @@ export class KeyValidation {
   }
 
   /**
-   * Whose a key is, in whatever state; null when it is nobody's. It is no use of the key.
+   * Whose a key is, in whatever state and wherever it is asked from; a key that is nobody's is refused. It is no use of the key.
    *
    * @throws ServiceError `database_unavailable` or `overloaded`
    */
-  async identify(origin: Origin, key: string): Promise<KeyHolder | null> {
-    const known = await this.#find(key);
-    return known === null ? null : holderOf(origin, known, Date.now(), null);
+  identify(origin: ClientOrigin | Promise<ClientOrigin>, key: string): Promise<Validation> {
+    return within(LOOKUP_LIMIT_MS, this.#identify(origin, key), databaseUnavailable);
+  }
+
+  async #identify(asked: ClientOrigin | Promise<ClientOrigin>, key: string): Promise<Validation> {
+    const origin = await asked;
+    const known = await this.#find(origin, key);
+    if (known === null) return this.#refuseUnknown(origin);
+    return { valid: true, holder: holderOf(origin, known, Date.now(), null) };
   }
 
   /** Who the holder's organisation is to Clerk; never fails, never takes longer than Clerk's time limit. */
@@ -198,15 +211,31 @@ export class KeyValidation {
   }
 
   /** Null for a key that is nobody's. */
-  #find(key: string): KnownKey | null | Promise<KnownKey | null> {
+  #find(origin: ClientOrigin, key: string): KnownKey | null | Promise<KnownKey | null> {
     const hash = hashKeyText(key);
     const known = this.#keys.get(hash);
     if (known !== undefined) return known;
-    return hasWrongChecksum(this.#dependencies.prefix, key) ? null : this.#keys.lookUp(hash);
+    if (hasWrongChecksum(this.#dependencies.prefix, key)) return null;
+    return this.#keys.lookUp(hash, this.#isSuspect(origin));
   }
 
-  #judge(origin: ClientOrigin, known: KnownKey | null, beganMs: number | null): Validation {
-    if (known === null) return UNKNOWN;
+  #isSuspect({ address, addressIsClients }: ClientOrigin): boolean {
+    const { guessing } = this.#dependencies;
+    return guessing !== null && addressIsClients && address !== null && guessing.isLimited(address);
+  }
+
+  /** Counted where the address is known to be the client's: what stands between would be refused for all its clients. */
+  #refuseUnknown({ address, addressIsClients }: ClientOrigin): Validation | Promise<Validation> {
+    const { guessing } = this.#dependencies;
+    if (guessing === null || !addressIsClients || address === null) return UNKNOWN;
+    return guessing
+      .failed(address)
+      .then((retryAfterSeconds) =>
+        retryAfterSeconds === null ? UNKNOWN : { valid: false, refusal: { reason: 'guessing', retryAfterSeconds } },
+      );
+  }
+
+  #judge(origin: ClientOrigin, known: KnownKey, beganMs: number | null): Validation {
     const now = Date.now();
     const refusal = refusalOf(known, now) ?? (known.suspended ? SUSPENDED : null) ?? addressRefusal(known, origin);
     if (refusal !== null) {

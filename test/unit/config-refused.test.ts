@@ -64,6 +64,8 @@ describe('an invalid variable', () => {
         'openai=https://one.example,openai=https://two.example',
       ],
     ],
+    ['GUESSING_LIMIT', ['-1', '1.5', '1000001', 'off']],
+    ['GUESSING_WINDOW_SECONDS', ['0', '86401', '1m']],
     [
       'TRUST_PROXY',
       [
@@ -96,6 +98,8 @@ describe('an invalid variable', () => {
     ['REDIS_URL', ['redis://h', 'redis://h:6379/', 'rediss://user:secret@redis.example:6380/15', 'redis://[::1]:1/0']],
     ['API_KEY_PREFIX', ['a', 'ks2', 'a'.repeat(16)]],
     ['PROVIDER_BASE_URLS', ['openai=https://gateway.example/v1', 'openai=https://a.example,xai=https://a.example']],
+    ['GUESSING_LIMIT', ['0', '1000000', '']],
+    ['GUESSING_WINDOW_SECONDS', ['1', '86400']],
     ['TRUST_PROXY', ['1', '32', 'loopback', '10.0.0.0/1,::1', '::/1', '']],
     ['LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']],
     ['KEY_SERVICE_DATABASE_URL', [DATABASE_URL, DATABASE_URL.replace('postgresql', 'postgres')]],

@@ -22,6 +22,7 @@ describe('a good configuration', () => {
       cache: { leaseMs: 2_000, maxBytes: 134_217_728 },
       providerBaseUrls: [],
       trustProxy: null,
+      guessing: { limit: 100, windowSeconds: 60 },
       organizations: { graceDays: 7, sweepMs: 60_000 },
       audit: { retentionDays: null, headsLogMs: 600_000 },
     });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { normalAddress, normalRange } from '../../src/ip-address.ts';
+import { networkOf, normalAddress, normalRange } from '../../src/ip-address.ts';
 import { bitsOf, type Family, ipv4Of, ipv6Of } from '../support/ip-model.ts';
 
 const ipv4 = fc.bigInt({ min: 0n, max: 2n ** 32n - 1n });
@@ -67,6 +67,18 @@ describe('normalAddress', () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+});
+
+describe('networkOf', () => {
+  it.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::', '2001:db8:1:2::/64'],
+    ['2001:db8:1:3::', '2001:db8:1:3::/64'],
+    ['::1', '::/64'],
+  ])('%s is of %s', (address, network) => {
+    expect(networkOf(address)).toBe(network);
   });
 });
 
