@@ -75,6 +75,33 @@ describe('the usage of an API key', () => {
     await expect.poll(() => outcomesOfKey(org, id)).toEqual({ valid: 2, usage_exceeded: 2 });
   });
 
+  it('counts each key of a batch, and what is over a rate limit', async () => {
+    const org = newOrganization();
+    const limited = await service.issueKey(org, {
+      rateLimit: { limit: 1, windowSeconds: 600 },
+      scopes: ['read:orders'],
+    });
+    const free = await service.issueKey(org);
+    const keys = [free.key, limited.key, 'ks_live_nobody', free.key];
+    const batch = (scopes: string[]) => service.asService('POST', '/internal/api-keys/validate', { keys, scopes });
+    expect((await batch(['write:orders'])).status).toBe(200);
+    expect((await batch(['read:orders'])).status).toBe(200);
+    expect(await validate(limited.key)).toBe(429);
+    await expect.poll(() => outcomesOfKey(org, free.id)).toEqual({ valid: 4 });
+    const outcomes = { valid: 1, insufficient_scope: 1, rate_limited: 1 };
+    await expect.poll(() => outcomesOfKey(org, limited.id)).toEqual(outcomes);
+  });
+
+  it('does not count a key that tells of itself, or gives itself up', async () => {
+    const org = newOrganization();
+    const { id, key } = await service.issueKey(org);
+    expect(await validate(key, '/validate/self')).toBe(200);
+    const headers = { Authorization: `Bearer ${key}` };
+    expect((await service.request('POST', '/validate/self/revoke', { headers })).status).toBe(200);
+    expect(await validate(key)).toBe(401);
+    await expect.poll(() => outcomesOfKey(org, id)).toEqual({ api_key_revoked: 1 });
+  });
+
   it('counts the keys of a suspended organisation, and goes on when it has ended', async () => {
     const org = newOrganization();
     const { id, key } = await service.issueKey(org);
