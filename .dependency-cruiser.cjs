@@ -16,7 +16,7 @@ module.exports = {
       name: 'the-ground-stands-on-nothing',
       severity: 'error',
       from: {
-        path: '^src/(errors|caller|expiry|instant|ip-address|key-format|package-version|paging|prepared-json|rounds|time-limit)\\.ts$',
+        path: '^src/(errors|answering|caller|expiry|instant|ip-address|key-format|package-version|paging|prepared-json|rounds|time-limit)\\.ts$',
       },
       to: { path: '^src/' },
     },
@@ -27,7 +27,8 @@ module.exports = {
       from: { path: '^src/http/' },
       to: {
         path: '^src/',
-        pathNot: '^src/(http/|errors\\.ts|caller\\.ts|ip-address\\.ts|package-version\\.ts|prepared-json\\.ts)',
+        pathNot:
+          '^src/(http/|answering\\.ts|errors\\.ts|caller\\.ts|ip-address\\.ts|package-version\\.ts|prepared-json\\.ts)',
       },
     },
     {

@@ -11,6 +11,8 @@ import type { Metrics } from './observability/metrics.ts';
 
 export interface ComposedAudit {
   audit: Audit;
+  /** What it signs with. */
+  keys: AuditKeys;
   /** Begins what runs in the background. */
   start(config: Config['audit']): void;
   /** Ends it, and tells of the heads that were not yet told of. */
@@ -51,6 +53,7 @@ export function composeAudit({
 
   return {
     audit,
+    keys,
     start({ retentionDays, headsLogMs }) {
       heads.start(headsLogMs);
       if (retentionDays === null) return;

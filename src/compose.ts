@@ -22,6 +22,8 @@ import { createApp } from './http/app.ts';
 import { Drain } from './http/drain.ts';
 import type { ExpressPrototypes } from './http/express-prototypes.ts';
 import { createHttpServer } from './http/server.ts';
+import { IdempotentAnswers } from './idempotency/idempotent-answers.ts';
+import { removeExpiredReplies } from './idempotency/reply-store.ts';
 import { Janitor } from './janitor/janitor.ts';
 import { leakReportEndpoints } from './leak-reports/endpoints.ts';
 import { LeakReports } from './leak-reports/leak-reports.ts';
@@ -254,9 +256,16 @@ export function compose({
     onRootKeyLeaked: (requestId) =>
       logger.error({ requestId }, 'the root key was reported as found in public: rotate KEY_SERVICE_API_KEY now'),
   });
+  const idempotency = new IdempotentAnswers({
+    database,
+    dataKeys,
+    auditKeys: audit.keys,
+    audit: audit.audit,
+    onOutcome: (outcome) => metrics.keyedRequests.inc({ outcome }),
+  });
   const janitor = new Janitor({
     database,
-    sweeps: [...usage.sweeps],
+    sweeps: [...usage.sweeps, { name: 'idempotent replies', sweep: removeExpiredReplies }],
     onBatch: (what, rows) => metrics.sweptRows.inc({ what }, rows),
     onSwept: (what, rows) => logger.info({ what, rows }, 'what had expired was removed'),
     onFailure: (what, error) =>
@@ -293,6 +302,7 @@ export function compose({
     docsEnabled: config.docsEnabled,
     errorDocsUrl: config.errorDocsUrl,
     trustProxy: config.trustProxy,
+    idempotency,
     isDraining,
     observer: {
       started: () => drain.requestStarted(),

@@ -1,4 +1,5 @@
 import { uuidv7 } from 'uuidv7';
+import type { Answering } from '../answering.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Caller } from '../caller.ts';
 import type { SealingKey } from '../data-keys/data-keys.ts';
@@ -40,6 +41,11 @@ interface Dependencies {
   prefix: string;
 }
 
+export interface IssuedApiKey {
+  key: string;
+  apiKey: UsedApiKey;
+}
+
 /** Issues, lists and revokes the API keys of organisations, on behalf of the platform's services. */
 export class ApiKeys {
   readonly #dependencies: Dependencies;
@@ -49,31 +55,38 @@ export class ApiKeys {
   }
 
   /**
-   * @returns the item, and the key itself: the only time that it is known, unless it is recoverable
+   * The answer is made of the item and the key itself: the only time that it is known, unless it is recoverable.
+   *
    * @throws ServiceError `organization_deleted`; `invalid_request` for a refill without a limit; `encryption_unavailable` for a
    * recoverable one
    */
-  async issue(caller: Caller, wanted: NewApiKey): Promise<{ key: string; apiKey: UsedApiKey }> {
+  async issue<R>(caller: Caller, wanted: NewApiKey, answering: Answering<IssuedApiKey, R>): Promise<R> {
     requireLimitToRefill(wanted);
-    if (!wanted.recoverable) return this.#issue(caller, wanted, null);
+    if (!wanted.recoverable) return this.#issue(caller, wanted, { sealing: null, answering });
     const { database, copies } = this.#dependencies;
     const organizationId = await database.query((queries) => ensureOrganization(queries, wanted.clerkOrgId));
-    return copies.withDataKey(organizationId, (sealing, limitMs) => this.#issue(caller, wanted, sealing, limitMs));
+    return copies.withDataKey(organizationId, (sealing, limitMs) =>
+      this.#issue(caller, wanted, { sealing, answering, limitMs }),
+    );
   }
 
-  async #issue(
+  async #issue<R>(
     caller: Caller,
     { clerkOrgId, recoverable, remainingUses, refill, ...settings }: NewApiKey,
-    sealing: SealingKey | null,
-    limitMs?: number,
-  ): Promise<{ key: string; apiKey: UsedApiKey }> {
+    {
+      sealing,
+      answering,
+      limitMs,
+    }: { sealing: SealingKey | null; answering: Answering<IssuedApiKey, R>; limitMs?: number },
+  ): Promise<R> {
     const { audit, changes, copies, prefix } = this.#dependencies;
     const { key, hash, keyPrefix, last4 } = generateKey(prefix, settings.environment);
-    const apiKey = await audit.change(
+    const answer = await audit.change(
       caller,
       async (queries) => {
+        await answering.begin(queries);
         const organizationId = await ensureOrganization(queries, clerkOrgId);
-        const result = await insertApiKey(queries, {
+        const apiKey = await insertApiKey(queries, {
           ...settings,
           ...(await insertUsageLimit(queries, { remainingUses, refill })),
           enabled: true,
@@ -85,14 +98,15 @@ export class ApiKeys {
           last4,
         });
         if (sealing !== null) {
-          await copies.keep(queries, sealing, { id: result.id, organizationId, key, isDefault: false });
+          await copies.keep(queries, sealing, { id: apiKey.id, organizationId, key, isDefault: false });
         }
-        return { result, events: [issuedEvent(organizationId, result, { recoverable })] };
+        const result = await answering.conclude(queries, { key, apiKey: { ...apiKey, lastUsedAt: null, recoverable } });
+        return { result, events: [issuedEvent(organizationId, apiKey, { recoverable })] };
       },
       limitMs,
     );
     changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(hash) });
-    return { key, apiKey: { ...apiKey, lastUsedAt: null, recoverable } };
+    return answer;
   }
 
   /** @throws ServiceError `api_key_not_found`, for an unknown key and another organisation's alike */

@@ -107,6 +107,7 @@ export function apiKeyChangeEndpoints(
         'encryption_unavailable',
         'audit_unavailable',
       ],
+      idempotent: true,
       request: {
         params: z.object({ id: idOfKey }),
         body: z.strictObject({ clerkOrgId, gracePeriodSeconds: gracePeriodSeconds.default(0) }),
@@ -117,12 +118,15 @@ export function apiKeyChangeEndpoints(
           schema: issuedKey.extend({ previous: apiKeyItem }),
         },
       },
-      async handle(caller, { params: { id }, body: { clerkOrgId, gracePeriodSeconds: graceSeconds } }) {
-        const { key, apiKey, previous } = await rotations.rotate(caller, { clerkOrgId, id, graceSeconds });
-        return {
-          status: 201,
-          body: { ...toItem(apiKey), key, message: messageOf(apiKey), previous: toItem(previous) },
-        };
+      handle(caller, { params: { id }, body: { clerkOrgId, gracePeriodSeconds: graceSeconds } }, answering) {
+        return rotations.rotate(
+          caller,
+          { clerkOrgId, id, graceSeconds },
+          answering(({ key, apiKey, previous }) => ({
+            status: 201,
+            body: { ...toItem(apiKey), key, message: messageOf(apiKey), previous: toItem(previous) },
+          })),
+        );
       },
     }),
   ];

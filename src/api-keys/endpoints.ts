@@ -92,6 +92,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
         '`scopes` omitted or null is unrestricted, an empty list allows nothing.',
       authentication: service('api-keys:write'),
       errors: ['organization_deleted', 'encryption_unavailable', 'audit_unavailable'],
+      idempotent: true,
       request: {
         body: z.strictObject({
           clerkOrgId,
@@ -113,8 +114,8 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           schema: issuedKey,
         },
       },
-      async handle(caller, { body }) {
-        const { key, apiKey } = await apiKeys.issue(caller, {
+      handle(caller, { body }, answering) {
+        const wanted = {
           clerkOrgId: body.clerkOrgId,
           name: body.name ?? null,
           environment: body.environment,
@@ -126,8 +127,15 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           ipAllowList: body.ipAllowList ?? null,
           rateLimit: body.rateLimit ?? null,
           recoverable: body.recoverable,
-        });
-        return { status: 201, body: { ...toItem(apiKey), key, message: messageOf(apiKey) } };
+        };
+        return apiKeys.issue(
+          caller,
+          wanted,
+          answering(({ key, apiKey }) => ({
+            status: 201,
+            body: { ...toItem(apiKey), key, message: messageOf(apiKey) },
+          })),
+        );
       },
     }),
     endpoint({

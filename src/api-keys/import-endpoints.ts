@@ -18,6 +18,7 @@ export function keyImportEndpoint(imports: KeyImports, service: ServiceAuthentic
       'key, `keyPrefix` and `last4`, is empty unless it is sent.',
     authentication: service(ROOT),
     errors: ['organization_deleted', 'audit_unavailable'],
+    idempotent: true,
     largestBodyBytes: LARGEST_BODY_BYTES,
     request: { body: z.strictObject({ keys: importedKeys }) },
     responses: {
@@ -26,7 +27,7 @@ export function keyImportEndpoint(imports: KeyImports, service: ServiceAuthentic
         schema: z.object({ imported: z.int(), duplicates: z.int(), results: z.array(importResult) }),
       },
     },
-    async handle(caller, { body }) {
+    handle(caller, { body }, answering) {
       const keys = body.keys.map(
         ({ sha256, name, expiresAt, scopes, metadata, ipAllowList, rateLimit, remainingUses, refill, ...key }) => ({
           ...key,
@@ -41,9 +42,14 @@ export function keyImportEndpoint(imports: KeyImports, service: ServiceAuthentic
           rateLimit: rateLimit ?? null,
         }),
       );
-      const results = await imports.import(caller, keys);
-      const imported = results.filter(({ status }) => status === 'imported').length;
-      return { status: 200, body: { imported, duplicates: results.length - imported, results } };
+      return imports.import(
+        caller,
+        keys,
+        answering((results) => {
+          const imported = results.filter(({ status }) => status === 'imported').length;
+          return { status: 200, body: { imported, duplicates: results.length - imported, results } };
+        }),
+      );
     },
   });
 }

@@ -1,4 +1,5 @@
 import { uuidv7 } from 'uuidv7';
+import type { Answering } from '../answering.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { AuditEntry } from '../audit/event.ts';
 import type { Caller } from '../caller.ts';
@@ -35,13 +36,15 @@ export class KeyImports {
    * All in one transaction. A key whose hash is known already, as any organisation's or from an earlier item, is left as it
    * is. Once it is answered this replica validates the new ones; the others do as soon as the database has told them.
    *
-   * @returns a result for each item, in their order
+   * The answer is made of a result for each item, in their order.
+   *
    * @throws ServiceError `organization_deleted`, which names the first item of one
    */
-  async import(caller: Caller, keys: readonly ImportedKey[]): Promise<ImportResult[]> {
+  async import<R>(caller: Caller, keys: readonly ImportedKey[], answering: Answering<ImportResult[], R>): Promise<R> {
     const wanted = keys.map((key) => ({ ...key, id: uuidv7(), rotatedFrom: null }));
     const first = new Map(wanted.toReversed().map((key) => [keyHashOf(key.keyHash), key]));
-    const inserted = await this.#audit.change(caller, async (queries) => {
+    const { answer, isNew } = await this.#audit.change(caller, async (queries) => {
+      await answering.begin(queries);
       const organizations = await ensureOrganizations(
         queries,
         keys.map(({ clerkOrgId }) => clerkOrgId),
@@ -50,15 +53,21 @@ export class KeyImports {
         ...key,
         organizationId: organizations.get(clerkOrgId) ?? ended(keys, clerkOrgId),
       }));
-      const result = await insertNewApiKeys(queries, rows);
-      return { result, events: result.map(importedEvent) };
+      const inserted = await insertNewApiKeys(queries, rows);
+      const isNew = new Set(inserted.map(({ id }) => id));
+      const results = wanted.map(({ id }) => resultOf(id, isNew));
+      const answer = await answering.conclude(queries, results);
+      return { result: { answer, isNew }, events: inserted.map(importedEvent) };
     });
-    const isNew = new Set(inserted.map(({ id }) => id));
     for (const { id, keyHash } of wanted) {
       if (isNew.has(id)) this.#changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(keyHash) });
     }
-    return wanted.map(({ id }) => (isNew.has(id) ? { status: 'imported', id } : { status: 'duplicate' }));
+    return answer;
   }
+}
+
+function resultOf(id: string, isNew: ReadonlySet<string>): ImportResult {
+  return isNew.has(id) ? { status: 'imported', id } : { status: 'duplicate' };
 }
 
 function ended(keys: readonly ImportedKey[], clerkOrgId: string): never {

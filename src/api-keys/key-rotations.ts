@@ -1,4 +1,5 @@
 import { uuidv7 } from 'uuidv7';
+import type { Answering } from '../answering.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { AuditEntry } from '../audit/event.ts';
 import type { ServiceCaller } from '../caller.ts';
@@ -57,26 +58,32 @@ export class KeyRotations {
    * @throws ServiceError `api_key_not_found`, `organization_deleted`, `api_key_rotated`, or `api_key_ended` for a key that was
    * revoked or has expired, whose settings would make a key that is not good either
    */
-  async rotate(caller: ServiceCaller, wanted: KeyToRotate): Promise<RotatedKey> {
+  async rotate<R>(caller: ServiceCaller, wanted: KeyToRotate, answering: Answering<RotatedKey, R>): Promise<R> {
     requireUuid(wanted.id);
     const { database, copies } = this.#dependencies;
     const { clerkOrgId, id } = wanted;
     // Whether there is a copy changes but once, to no: a data key that was fetched for nothing does no harm.
     const organizationId = await database.query((queries) => findOwnerOfCopy(queries, clerkOrgId, id));
-    if (organizationId === undefined) return this.#rotate(caller, wanted, null);
-    return copies.withDataKey(organizationId, (sealing, limitMs) => this.#rotate(caller, wanted, sealing, limitMs));
+    if (organizationId === undefined) return this.#rotate(caller, wanted, { sealing: null, answering });
+    return copies.withDataKey(organizationId, (sealing, limitMs) =>
+      this.#rotate(caller, wanted, { sealing, answering, limitMs }),
+    );
   }
 
-  async #rotate(
+  async #rotate<R>(
     caller: ServiceCaller,
     { clerkOrgId, id, graceSeconds }: KeyToRotate,
-    sealing: SealingKey | null,
-    limitMs?: number,
-  ): Promise<RotatedKey> {
+    {
+      sealing,
+      answering,
+      limitMs,
+    }: { sealing: SealingKey | null; answering: Answering<RotatedKey, R>; limitMs?: number },
+  ): Promise<R> {
     const { audit, changes, copies } = this.#dependencies;
-    const { previousHash, hash, ...rotated } = await audit.change(
+    const { answer, hash, previousHash, stopsAtOnce } = await audit.change(
       caller,
       async (queries) => {
+        await answering.begin(queries);
         const old = await holdApiKey(queries, clerkOrgId, id);
         requireRotatable(old);
         const { organizationId, keyHash: previousHash } = old;
@@ -92,18 +99,18 @@ export class KeyRotations {
           rotatedEvent(organizationId, stopped, graceSeconds),
         ];
         if (stopped.revokedAt !== null) events.push(revokedEvent(organizationId, old.id));
-        const result = { key, hash, previousHash, apiKey: { ...apiKey, lastUsedAt: null, recoverable }, previous };
-        return { result, events };
+        const rotated = { key, apiKey: { ...apiKey, lastUsedAt: null, recoverable }, previous };
+        const answer = await answering.conclude(queries, rotated);
+        return { result: { answer, hash, previousHash, stopsAtOnce: stopped.revokedAt !== null }, events };
       },
       limitMs,
     );
     changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(hash) });
-    const stopsAtOnce = rotated.previous.revokedAt !== null;
     changes.announce({
       kind: stopsAtOnce ? 'api-key-revoked' : 'api-key-changed',
       keyHash: keyHashOf(previousHash),
     });
-    return rotated;
+    return answer;
   }
 
   async #issueLike(queries: Queries, old: LockedApiKey) {

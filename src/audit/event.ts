@@ -25,6 +25,7 @@ export const AUDIT_ACTIONS = [
   'reveals.frozen',
   'reveals.unfrozen',
   'leak_report.taken',
+  'answer.repeated',
   'organization.api_keys_revoked',
   'organization.rate_limit_set',
   'organization.suspended',
@@ -48,7 +49,15 @@ export interface AuditEntry {
   organizationId: string | null;
   action: AuditAction;
   target: {
-    type: 'api-key' | 'service-key' | 'provider-key' | 'organization' | 'leak-report' | 'data-key' | 'audit';
+    type:
+      | 'api-key'
+      | 'service-key'
+      | 'provider-key'
+      | 'organization'
+      | 'leak-report'
+      | 'request'
+      | 'data-key'
+      | 'audit';
     id: string | null;
   };
   provider?: string;

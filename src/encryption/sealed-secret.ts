@@ -29,13 +29,13 @@ export interface DataKey {
 
 /** The one place where a sealed secret may be opened again. Any other place, and it does not open. */
 export interface SecretPlace {
-  /** An organisation's own key of a provider, or the platform's; or one of the API keys that this service issues. */
-  purpose: 'provider-key' | 'platform-key' | 'api-key';
+  /** A provider's key, an organisation's own or the platform's; an API key of this service; or what a request was answered. */
+  purpose: 'provider-key' | 'platform-key' | 'api-key' | 'idempotent-reply';
   /** null where it belongs to no organisation. */
   organizationId: string | null;
   /** '' for what is of no provider. */
   provider: string;
-  /** The row that holds it, a UUID. */
+  /** The row that holds it: a UUID, or what it is known by in hexadecimal. */
   rowId: string;
   /** Counts from 1; never reused within a row. 1 for what never changes. */
   secretVersion: number;

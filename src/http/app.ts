@@ -3,6 +3,7 @@ import { documentation } from './documentation.ts';
 import { addEndpoints } from './edge.ts';
 import type { Endpoint } from './endpoint.ts';
 import { errorHandler, notFound } from './error-handler.ts';
+import type { Idempotency } from './idempotency.ts';
 import { observe, type RequestObserver } from './observe.ts';
 import { requestIdOf } from './request-id.ts';
 import { RequestState } from './request-state.ts';
@@ -16,6 +17,8 @@ export interface AppOptions {
   errorDocsUrl: string;
   /** Proxies that are believed about where a request comes from; null: none. */
   trustProxy: TrustProxy | null;
+  /** Needed where there are idempotent endpoints. */
+  idempotency?: Idempotency;
   observer: RequestObserver;
   /** While true, every answer asks its connection to close. */
   isDraining: () => boolean;
@@ -28,6 +31,7 @@ export function createApp({
   docsEnabled,
   errorDocsUrl,
   trustProxy,
+  idempotency,
   observer,
   isDraining,
 }: AppOptions): Express {
@@ -45,7 +49,7 @@ export function createApp({
     observe(observer, request, response);
     next();
   });
-  addEndpoints(app, endpoints, { checkResponses, trustsProxies: trustProxy !== null });
+  addEndpoints(app, endpoints, { checkResponses, trustsProxies: trustProxy !== null, idempotency });
   if (docsEnabled) app.use(documentation(endpoints));
   app.use(notFound);
   app.use(errorHandler(errorDocsUrl));

@@ -4,7 +4,9 @@ import { type Caller, callerName } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
 import { PreparedJson } from '../prepared-json.ts';
 import { credentialsOf } from './credentials.ts';
-import type { Admission, AnyReply, Endpoint, RawInput } from './endpoint.ts';
+import type { Admission, AnsweringBy, AnyReply, Endpoint, RawInput } from './endpoint.ts';
+import { type Idempotency, keyedRequest, notKept, replyOnce } from './idempotency.ts';
+import { keyOf } from './idempotency-key.ts';
 import { MethodNotAllowed } from './method-not-allowed.ts';
 import { sendJson } from './reply.ts';
 import { type InputReader, inputReader } from './request-input.ts';
@@ -15,6 +17,8 @@ interface EdgeOptions {
   checkResponses: boolean;
   /** Whether there are proxies whose word is taken for where a request comes from. */
   trustsProxies: boolean;
+  /** Needed where there are idempotent endpoints. */
+  idempotency?: Idempotency | undefined;
 }
 
 /**
@@ -29,7 +33,7 @@ interface EdgeOptions {
 function serve(
   endpoint: Endpoint,
   readInput: InputReader,
-  { checkResponses, trustsProxies }: EdgeOptions,
+  { checkResponses, trustsProxies, idempotency }: EdgeOptions,
   request: Request,
   response: Response,
 ): void | Promise<void> {
@@ -40,12 +44,20 @@ function serve(
     if (caller !== null && authentication.prove === undefined) state.callerName = callerName(caller);
     authentication.authorize?.(caller);
     return after(readInput(request, response), (input) =>
-      after(allow(authentication, caller, input, state), () =>
-        after(call(endpoint)(caller, input), (reply) => {
+      after(allow(authentication, caller, input, state), () => {
+        const key = endpoint.idempotent ? keyOf(input) : undefined;
+        const asked =
+          key === undefined || caller === null
+            ? call(endpoint)(caller, input, notKept)
+            : replyOnce(idempotency, keyedRequest(endpoint, caller, key, request), state, {
+                perform: (answering) => call(endpoint)(caller, input, answering),
+                check: (reply) => (checkResponses ? checkReply(endpoint, reply) : undefined),
+              });
+        return after(asked, (reply) => {
           if (checkResponses) checkReply(endpoint, reply);
           sendJson(response, reply.status, reply.body, reply.headers);
-        }),
-      ),
+        });
+      }),
     );
   });
 }
@@ -111,7 +123,11 @@ function checkReply({ responses, path }: Endpoint, reply: AnyReply): void {
 
 /** `endpoint()` has checked that the parts belong together; a list of endpoints of all kinds cannot say so. */
 function call(endpoint: Endpoint) {
-  return endpoint.handle as (caller: unknown, input: RawInput) => ReturnType<Endpoint['handle']>;
+  return endpoint.handle as (
+    caller: unknown,
+    input: RawInput,
+    answering: AnsweringBy<AnyReply>,
+  ) => ReturnType<Endpoint['handle']>;
 }
 
 /**

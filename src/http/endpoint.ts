@@ -1,8 +1,10 @@
-import type { z } from 'zod';
+import { z } from 'zod';
+import type { Answering } from '../answering.ts';
 import type { ApiKeyCaller, Caller, Permission, ROOT, ServiceCaller } from '../caller.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { PreparedJson } from '../prepared-json.ts';
 import type { Credentials } from './credentials.ts';
+import { IDEMPOTENCY_KEY, idempotencyKey } from './idempotency-key.ts';
 
 /** The parts of a request, as its endpoint's schemas made them. */
 export type RawInput = Partial<Record<'params' | 'query' | 'headers' | 'body' | 'rawBody', unknown>>;
@@ -84,6 +86,9 @@ export type Reply<S extends ResponseSchemas> = {
   };
 }[keyof S & number];
 
+/** Says how a use case's result is answered; see answering.ts. */
+export type AnsweringBy<Answer> = <T>(reply: (result: T) => Answer) => Answering<T, Answer>;
+
 export interface EndpointDefinition<C extends Caller | null, R extends RequestSchemas, S extends ResponseSchemas> {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** As Express writes it: `/internal/keys/:provider`. */
@@ -101,7 +106,16 @@ export interface EndpointDefinition<C extends Caller | null, R extends RequestSc
   largestBodyBytes?: number;
   /** It hands out a secret, so that HEAD, which would be recorded as a reveal and show nothing, is 405. */
   revealsSecret?: boolean;
-  handle(caller: C, input: Input<R>): Reply<NoInfer<S>> | Promise<Reply<NoInfer<S>>>;
+  /**
+   * It takes an Idempotency-Key: what it makes, and its answer, are made in one transaction. So its use case is handed an
+   * `Answering`, made by the third argument of `handle`.
+   */
+  idempotent?: boolean;
+  handle(
+    caller: C,
+    input: Input<R>,
+    answering: AnsweringBy<Reply<NoInfer<S>>>,
+  ): Reply<NoInfer<S>> | Promise<Reply<NoInfer<S>>>;
 }
 
 /** An endpoint with its types forgotten, as the edge function and the OpenAPI generator take it. */
@@ -110,7 +124,7 @@ export type Endpoint = Omit<
   'handle' | 'authentication'
 > & {
   authentication: Authentication<Caller | null>;
-  handle(caller: never, input: never): AnyReply | Promise<AnyReply>;
+  handle(caller: never, input: never, answering: never): AnyReply | Promise<AnyReply>;
 };
 
 export interface AnyReply {
@@ -123,7 +137,11 @@ export interface AnyReply {
 export function endpoint<C extends Caller | null, R extends RequestSchemas, const S extends ResponseSchemas>(
   definition: EndpointDefinition<C, R, S>,
 ): Endpoint {
-  return definition;
+  return definition.idempotent ? { ...definition, request: withKey(definition.request) } : definition;
+}
+
+function withKey({ headers = z.object({}), ...request }: RequestSchemas): RequestSchemas {
+  return { ...request, headers: headers.extend({ [IDEMPOTENCY_KEY]: idempotencyKey.optional() }) };
 }
 
 /** The authentication of an endpoint that is open to everyone. */

@@ -4,6 +4,8 @@ import { ROOT } from '../caller.ts';
 import type { ErrorCode } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import type { Endpoint } from './endpoint.ts';
+import { IDEMPOTENCY_ERRORS } from './idempotency.ts';
+import { REPLAYED } from './idempotency-key.ts';
 import { problemSchema } from './problem.ts';
 import { PROBLEMS } from './problem-catalogue.ts';
 
@@ -98,10 +100,14 @@ function bodyOf({ body, rawBody }: Endpoint['request']): Pick<NonNullable<RouteC
   return { body: { required, content: { 'application/json': { schema } } } };
 }
 
-function answersOf({ responses, authentication }: Endpoint): RouteConfig['responses'] {
+const ETAG = { ETag: 'The revision, quoted.' };
+const WHETHER_REPLAYED = { [REPLAYED]: '`true`: this was answered before, to the same Idempotency-Key.' };
+
+function answersOf({ responses, authentication, idempotent = false }: Endpoint): RouteConfig['responses'] {
   return Object.fromEntries(
     Object.entries(responses).map(([status, { description, schema, etag }]) => {
-      const headers = { ...authentication.answerHeaders, ...(etag ? { ETag: 'The revision, quoted.' } : {}) };
+      const sometimes = { ...authentication.answerHeaders, ...(idempotent ? WHETHER_REPLAYED : {}) };
+      const headers = etag ? { ...sometimes, ...ETAG } : sometimes;
       return [status, { description, content: { 'application/json': { schema } }, ...answerHeadersOf(headers, etag) }];
     }),
   );
@@ -144,11 +150,12 @@ function groupByStatus(codes: readonly ErrorCode[]): Map<number, ErrorCode[]> {
 }
 
 /** What reading the request may answer. */
-function implied({ request, authentication }: Endpoint): ErrorCode[] {
+function implied({ request, authentication, idempotent }: Endpoint): ErrorCode[] {
   const codes: ErrorCode[] = [];
   if (request.params || request.query || request.headers || request.body) codes.push('invalid_request');
   if (request.body) codes.push('malformed_json');
   if (request.body || request.rawBody) codes.push('payload_too_large', 'unsupported_media_type');
+  if (idempotent) codes.push(...IDEMPOTENCY_ERRORS);
   if (authentication.security !== null) codes.push('database_unavailable', 'overloaded');
   return codes;
 }

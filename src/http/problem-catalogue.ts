@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.ts';
 export interface ProblemType {
   status: number;
   title: string;
-  /** For 429 and 503: when to come back (RFC 9110 §10.2.3), in seconds, unless an error knows better. */
+  /** For 429, 503 and whatever passes by itself: when to come back (RFC 9110 §10.2.3), in seconds, unless an error knows better. */
   retryAfterSeconds?: number;
   /** For a 401 or 403 about a key that was sent: the `error` of its challenge (RFC 6750 §3.1). */
   challenge?: 'invalid_token' | 'insufficient_scope';
@@ -39,10 +39,12 @@ export const PROBLEMS: Record<ErrorCode, ProblemType> = {
   api_key_rotated: { status: 409, title: 'API key rotated' },
   api_key_not_recoverable: { status: 409, title: 'API key not recoverable' },
   reveals_frozen: { status: 423, title: 'Reveals frozen' },
+  idempotency_key_in_use: { status: 409, title: 'Idempotency key in use', retryAfterSeconds: 1 },
   precondition_failed: { status: 412, title: 'Precondition failed' },
   payload_too_large: { status: 413, title: 'Payload too large' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
   provider_key_rejected: { status: 422, title: 'Provider key rejected' },
+  idempotency_key_reused: { status: 422, title: 'Idempotency key reused' },
   rate_limited: { status: 429, title: 'Rate limited', retryAfterSeconds: 1 },
   headers_too_large: { status: 431, title: 'Headers too large' },
   internal_error: { status: 500, title: 'Internal error' },

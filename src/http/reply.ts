@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { PreparedJson } from '../prepared-json.ts';
+import { REPLAYED } from './idempotency-key.ts';
 import type { Problem } from './problem.ts';
 import { type RequestState, stateOf } from './request-state.ts';
 import { pageHeaders, securityHeaders } from './security-headers.ts';
@@ -34,7 +35,7 @@ export function sendProblem(response: ServerResponse, { status, headers, body }:
 
 /** All headers of an answer, a name and a value in turn. */
 export function headerList(
-  { requestId, closesConnection, admissionHeaders }: RequestState,
+  { requestId, closesConnection, admissionHeaders, isReplayed }: RequestState,
   bytes: number,
   headers?: Record<string, string>,
 ): string[] {
@@ -43,6 +44,7 @@ export function headerList(
   list.push('X-Request-Id', requestId, 'Content-Length', String(bytes));
   if (admissionHeaders !== null) list.push(...admissionHeaders);
   if (closesConnection) list.push('Connection', 'close');
+  if (isReplayed) list.push(REPLAYED, 'true');
   return list;
 }
 

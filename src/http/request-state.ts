@@ -11,6 +11,8 @@ export class RequestState {
   /** The route's pattern, never the raw URL. */
   route: string | null = null;
   callerName: string | null = null;
+  /** It was answered before, and is answered the same. */
+  isReplayed = false;
   /** Why it was refused or failed. */
   error: unknown = undefined;
   /** What any answer says of how it was admitted, a name and a value in turn. */

@@ -85,6 +85,12 @@ export class Metrics {
     buckets: DURATION_BUCKETS,
     registers: [this.registry],
   });
+  readonly keyedRequests = new Counter({
+    name: 'key_service_idempotent_requests_total',
+    help: 'Requests with an Idempotency-Key: answered, replayed, or refused because the key was reused or is in use',
+    labelNames: ['outcome'] as const,
+    registers: [this.registry],
+  });
   readonly sweptRows = new Counter({
     name: 'key_service_swept_rows_total',
     help: 'Rows that had expired and were removed, by what they were',

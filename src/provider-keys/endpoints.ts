@@ -51,16 +51,22 @@ export function providerKeyEndpoints(
         'not answer is stored as `unreachable`, one that nobody could be asked about as `unchecked`.',
       authentication: service('provider-keys:write'),
       errors: ['organization_deleted', 'provider_key_rejected', 'encryption_unavailable', 'audit_unavailable'],
+      idempotent: true,
       request: { body: z.strictObject({ clerkOrgId, provider, apiKey: secret, check }) },
       responses: {
         201: { description: 'Stored.', schema: currentVersion },
         200: { description: 'Replaced, or the same as before.', schema: currentVersion },
       },
-      async handle(caller, { body: { clerkOrgId, provider, apiKey, check } }) {
+      handle(caller, { body: { clerkOrgId, provider, apiKey, check } }, answering) {
         const wanted = { owner: { clerkOrgId }, provider, secret: apiKey, check };
-        const { outcome, ...saved } = await versions.save(caller, wanted);
-        const message = savedMessage(outcome);
-        return { status: outcome === 'created' ? 201 : 200, body: { provider, ...saved, message } };
+        return versions.save(
+          caller,
+          wanted,
+          answering(({ outcome, ...saved }) => ({
+            status: outcome === 'created' ? 201 : 200,
+            body: { provider, ...saved, message: savedMessage(outcome) },
+          })),
+        );
       },
     }),
     endpoint({

@@ -1,3 +1,4 @@
+import type { Answering } from '../answering.ts';
 import type { ServiceCaller } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
 import type { ProviderChecker } from '../providers/provider-checker.ts';
@@ -71,10 +72,10 @@ export class KeyVersions {
    *
    * @throws ServiceError `provider_key_rejected`
    */
-  async save(caller: ServiceCaller, wanted: WantedSecret): Promise<CurrentVersion> {
+  async save<R>(caller: ServiceCaller, wanted: WantedSecret, answering: Answering<CurrentVersion, R>): Promise<R> {
     const msLeft = beginChange();
     const state = wanted.check ? await askBeforeSave(this.#dependencies, caller, wanted, msLeft) : UNCHECKED;
-    return this.#writer.write(caller, msLeft, () => this.#prepare(caller, wanted, state));
+    return this.#writer.write(caller, msLeft, () => this.#prepare(caller, wanted, state), answering);
   }
 
   /**
@@ -84,12 +85,13 @@ export class KeyVersions {
    * @throws ServiceError `provider_key_not_found`, `provider_key_version_not_found`, `provider_key_unreadable` or
    * `organization_deleted`
    */
-  async rollback(
+  async rollback<R>(
     caller: ServiceCaller,
     { owner, provider, version }: { owner: Owner; provider: string; version: number },
-  ): Promise<CurrentVersion> {
+    answering: Answering<CurrentVersion, R>,
+  ): Promise<R> {
     const { database, dataKeys, opener } = this.#dependencies;
-    return this.#writer.write(caller, beginChange(), async () => {
+    const prepare = async () => {
       const rows = await database.query(async (queries) => {
         const kept = await listVersions(queries, owner, provider, version);
         if (kept.length === 0) throw await keyNotFoundToChange(queries, owner);
@@ -106,7 +108,8 @@ export class KeyVersions {
       const { organizationId } = wanted;
       const dataKey = await dataKeys.forSealing(organizationId);
       return { secret, organizationId, provider, dataKey, differsFrom: current.version, from: { version } };
-    });
+    };
+    return this.#writer.write(caller, beginChange(), prepare, answering);
   }
 
   async #prepare(

@@ -59,16 +59,22 @@ export function platformKeyEndpoints(
       description: 'It is handed to services, for organisations whose source says so.',
       authentication: service('root'),
       errors: ['provider_key_rejected', 'encryption_unavailable', 'audit_unavailable'],
+      idempotent: true,
       request: { body: z.strictObject({ provider, apiKey: secret, check }) },
       responses: {
         201: { description: 'Stored.', schema: currentVersion },
         200: { description: 'Replaced, or the same as before.', schema: currentVersion },
       },
-      async handle(caller, { body: { provider, apiKey, check } }) {
+      handle(caller, { body: { provider, apiKey, check } }, answering) {
         const wanted = { owner: PLATFORM, provider, secret: apiKey, check };
-        const { outcome, ...saved } = await versions.save(caller, wanted);
-        const message = savedMessage(outcome);
-        return { status: outcome === 'created' ? 201 : 200, body: { provider, ...saved, message } };
+        return versions.save(
+          caller,
+          wanted,
+          answering(({ outcome, ...saved }) => ({
+            status: outcome === 'created' ? 201 : 200,
+            body: { provider, ...saved, message: savedMessage(outcome) },
+          })),
+        );
       },
     }),
     endpoint({
@@ -125,11 +131,18 @@ export function platformKeyEndpoints(
         'encryption_unavailable',
         'audit_unavailable',
       ],
+      idempotent: true,
       request: { params, body: z.strictObject({ version }) },
       responses: { 200: { description: 'It is current, as the version that is named.', schema: currentVersion } },
-      async handle(caller, { params: { provider }, body: { version } }) {
-        const { outcome, ...current } = await versions.rollback(caller, { owner: PLATFORM, provider, version });
-        return { status: 200, body: { provider, ...current, message: restoredMessage(outcome) } };
+      handle(caller, { params: { provider }, body: { version } }, answering) {
+        return versions.rollback(
+          caller,
+          { owner: PLATFORM, provider, version },
+          answering(({ outcome, ...current }) => ({
+            status: 200,
+            body: { provider, ...current, message: restoredMessage(outcome) },
+          })),
+        );
       },
     }),
     endpoint({

@@ -41,11 +41,18 @@ export function versionEndpoints(versions: KeyVersions, service: ServiceAuthenti
         'encryption_unavailable',
         'audit_unavailable',
       ],
+      idempotent: true,
       request: { params, body: z.strictObject({ clerkOrgId, version }) },
       responses: { 200: { description: 'It is current, as the version that is named.', schema: currentVersion } },
-      async handle(caller, { params: { provider }, body: { clerkOrgId, version } }) {
-        const { outcome, ...current } = await versions.rollback(caller, { owner: { clerkOrgId }, provider, version });
-        return { status: 200, body: { provider, ...current, message: restoredMessage(outcome) } };
+      handle(caller, { params: { provider }, body: { clerkOrgId, version } }, answering) {
+        return versions.rollback(
+          caller,
+          { owner: { clerkOrgId }, provider, version },
+          answering(({ outcome, ...current }) => ({
+            status: 200,
+            body: { provider, ...current, message: restoredMessage(outcome) },
+          })),
+        );
       },
     }),
   ];

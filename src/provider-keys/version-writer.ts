@@ -1,4 +1,5 @@
 import { uuidv7 } from 'uuidv7';
+import type { Answering } from '../answering.ts';
 import type { Audit, Changed } from '../audit/audit.ts';
 import type { AuditEntry } from '../audit/event.ts';
 import type { ServiceCaller } from '../caller.ts';
@@ -87,10 +88,15 @@ export class VersionWriter {
    * All that needs no lock is prepared first: many changes of one key wait for each other at its row, and hold it for no
    * more than it takes to number and store a version. It is begun again as often as the data key was replaced meanwhile.
    */
-  async write(caller: ServiceCaller, msLeft: MsLeft, prepare: Prepare): Promise<CurrentVersion> {
+  async write<R>(
+    caller: ServiceCaller,
+    msLeft: MsLeft,
+    prepare: Prepare,
+    answering: Answering<CurrentVersion, R>,
+  ): Promise<R> {
     do {
       try {
-        return await this.#write(caller, msLeft, prepare);
+        return await this.#write(caller, msLeft, prepare, answering);
       } catch (error) {
         if (!(error instanceof DataKeyReplaced)) throw error;
       }
@@ -103,22 +109,31 @@ export class VersionWriter {
     return (await this.#options.opener.tryOpen(caller, new SealedKey(row))) === secret;
   }
 
-  async #write(caller: ServiceCaller, msLeft: MsLeft, prepare: Prepare): Promise<CurrentVersion> {
+  async #write<R>(
+    caller: ServiceCaller,
+    msLeft: MsLeft,
+    prepare: Prepare,
+    answering: Answering<CurrentVersion, R>,
+  ): Promise<R> {
     const { audit, changes } = this.#options;
     const limitMs = Math.min(PREPARE_LIMIT_MS, msLeft(STORE_SHARE_MS));
     const prepared = await within(limitMs, prepare(), databaseUnavailable);
     const maskedKey = maskSecret(prepared.secret);
     if ('unchanged' in prepared) {
       const { version, status } = prepared.unchanged;
-      return { version, maskedKey, status, outcome: 'unchanged' };
+      return answering.unchanged({ version, maskedKey, status, outcome: 'unchanged' });
     }
-    const stored = await audit.change(
+    const answer = await audit.change(
       caller,
-      (queries) => this.#store(caller, queries, prepared),
+      async (queries) => {
+        await answering.begin(queries);
+        const { result, events } = await this.#store(caller, queries, prepared);
+        return { result: await answering.conclude(queries, { maskedKey, ...result }), events };
+      },
       Math.min(STORE_LIMIT_MS, msLeft()),
     );
     changes.announce(changeOf(prepared.organizationId, prepared.provider));
-    return { maskedKey, ...stored };
+    return answer;
   }
 
   async #store(

@@ -61,6 +61,7 @@ export function serviceKeyEndpoints(serviceKeys: ServiceKeys, service: ServiceAu
         '`provider-keys:reveal` to some providers.',
       authentication: service('root'),
       errors: ['audit_unavailable'],
+      idempotent: true,
       request: { body: newServiceKey },
       responses: {
         201: {
@@ -71,14 +72,19 @@ export function serviceKeyEndpoints(serviceKeys: ServiceKeys, service: ServiceAu
           }),
         },
       },
-      async handle(caller, { body }) {
-        const { key, serviceKey } = await serviceKeys.issue(caller, {
+      handle(caller, { body }, answering) {
+        const wanted = {
           name: body.name,
           permissions: body.permissions ?? [],
           revealProviders: body.revealProviders ?? null,
           expiresAt: body.expiresAt ?? null,
-        });
-        return { status: 201, body: { ...toItem(serviceKey), key, message: 'Keep this key: it is shown only once.' } };
+        };
+        const message = 'Keep this key: it is shown only once.';
+        return serviceKeys.issue(
+          caller,
+          wanted,
+          answering(({ key, serviceKey }) => ({ status: 201, body: { ...toItem(serviceKey), key, message } })),
+        );
       },
     }),
     endpoint({

@@ -1,5 +1,6 @@
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
+import type { Answering } from '../answering.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { AuditEntry } from '../audit/event.ts';
 import type { Permission, ServiceCaller } from '../caller.ts';
@@ -19,6 +20,11 @@ export interface NewServiceKey {
   expiresAt: Date | null;
 }
 
+export interface IssuedServiceKey {
+  key: string;
+  serviceKey: UsedServiceKey;
+}
+
 /** Issues, lists and revokes the keys of the platform's own services. */
 export class ServiceKeys {
   readonly #database: Database;
@@ -33,17 +39,29 @@ export class ServiceKeys {
     this.#prefix = prefix;
   }
 
-  /** @returns the item, and the key itself: the only time that it is known */
-  async issue(caller: ServiceCaller, settings: NewServiceKey): Promise<{ key: string; serviceKey: UsedServiceKey }> {
+  /** The answer is made of the item and the key itself: the only time that it is known. */
+  async issue<R>(
+    caller: ServiceCaller,
+    settings: NewServiceKey,
+    answering: Answering<IssuedServiceKey, R>,
+  ): Promise<R> {
     const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, 'service');
-    const serviceKey = await this.#audit.change(caller, async (queries) => {
-      const result = await insertServiceKey(queries, { ...settings, id: uuidv7(), keyHash: hash, keyPrefix, last4 });
-      const { id, name, permissions, revealProviders, expiresAt } = result;
+    const answer = await this.#audit.change(caller, async (queries) => {
+      await answering.begin(queries);
+      const serviceKey = await insertServiceKey(queries, {
+        ...settings,
+        id: uuidv7(),
+        keyHash: hash,
+        keyPrefix,
+        last4,
+      });
+      const { id, name, permissions, revealProviders, expiresAt } = serviceKey;
       const details = { name, permissions, revealProviders, expiresAt: expiresAt?.toISOString() ?? null };
+      const result = await answering.conclude(queries, { key, serviceKey: { ...serviceKey, lastUsedAt: null } });
       return { result, events: [{ ...eventOf(id), action: 'service_key.issued', details }] };
     });
     this.#changes.announce({ kind: 'service-key-created', keyHash: keyHashOf(hash) });
-    return { key, serviceKey: { ...serviceKey, lastUsedAt: null } };
+    return answer;
   }
 
   /** Newest first. */

@@ -1,16 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SEALED_COLUMNS, WRAPPED_COLUMN } from '../../src/cli/sealed-columns.ts';
+import { AuditKeys } from '../../src/data-keys/audit-keys.ts';
 import { proveMasterKeys } from '../../src/data-keys/master-key-proof.ts';
 import { rollDataKeys } from '../../src/data-keys/roll-all.ts';
 import { rewrapDataKeys } from '../../src/data-keys/rotation.ts';
 import { Keyring } from '../../src/encryption/keyring.ts';
+import type { MasterKey } from '../../src/encryption/master-key.ts';
 import { sealedWith } from '../../src/encryption/sealed-secret.ts';
+import { IdempotentAnswers } from '../../src/idempotency/idempotent-answers.ts';
+import { quietAudit } from '../support/audit.ts';
 import { createVaultDatabase, fillVault, newMasterKey, unrecorded, type VaultDatabase } from '../support/vault.ts';
 
 /** Bytes that nobody sealed, and why they are bytes. Whoever adds one says here that it needs no key. */
 const NOT_SEALED: Record<string, string> = {
   'api_keys.key_hash': 'the SHA-256 of an API key',
   'service_keys.key_hash': 'the SHA-256 of a service key',
+  'idempotent_replies.scope': 'a SHA-256 of what is no secret',
+  'idempotent_replies.body_mac': 'a MAC',
   'audit_events.mac': 'a MAC',
   'audit_chains.mac': 'a MAC',
   'audit_checkpoints.mac': 'a MAC',
@@ -36,6 +42,21 @@ async function bytesColumns(): Promise<string[]> {
 const unknownColumns = async () =>
   (await bytesColumns()).filter((name) => !covered.includes(name) && NOT_SEALED[name] === undefined);
 
+const caller = { kind: 'system', name: 'test', requestId: 'test', address: null } as const;
+
+/** Answers of requests that have a key each. */
+async function keepReplies(masterKey: MasterKey, replies: number): Promise<void> {
+  const { database } = own;
+  const { dataKeys } = own.vault(masterKey);
+  const auditKeys = new AuditKeys(database, dataKeys);
+  const audit = quietAudit(database, dataKeys);
+  const answers = new IdempotentAnswers({ database, dataKeys, auditKeys, audit, onOutcome: () => {} });
+  for (let n = 0; n < replies; n += 1) {
+    const request = { caller, key: `key-${n}`, route: 'POST /', params: {}, body: {} };
+    await answers.answerOnce(request, async () => ({ reply: { status: 200, body: { n } } }));
+  }
+}
+
 describe('Every column of the schema that holds bytes', () => {
   it('is wrapped anew by a rotation, sealed anew by a roll, or known to hold nothing that is sealed', async () => {
     expect(await unknownColumns()).toEqual([]);
@@ -60,6 +81,7 @@ describe('After a rotation and a roll', () => {
     const filled = await fillVault(own.vault(before), 4);
     const org = filled[0]?.org ?? '';
     const { id, key } = await own.vault(before).issue(org);
+    await keepReplies(before, 4);
     const old = await own.sql<{ id: string }>('select id from key_service.data_keys');
     const { database } = own;
     const quietly = { runRecorded: unrecorded(database), onBegin: () => {}, onBatch: () => {} };

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { OPERATIONS } from './routes.ts';
 import { signedHeaders } from './webhooks.ts';
 
@@ -79,6 +79,8 @@ export function requestsOf(operation: (typeof OPERATIONS)[number], all: Callers,
   const headers = {
     ...credentials(caller, callers, text),
     ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+    // What is answered with a key is kept.
+    ...(method === 'POST' ? { 'Idempotency-Key': randomUUID() } : {}),
   };
   const query = !takesBody && caller === 'service' ? `?clerkOrgId=${clerkOrgId}` : '';
   const valid: CanaryRequest = {
@@ -94,6 +96,7 @@ export function requestsOf(operation: (typeof OPERATIONS)[number], all: Callers,
       ...valid,
       path: `${valid.path}${query === '' ? '?' : '&'}token=${secret}&clerkOrgId=${secret}%20&limit=${secret}`,
     },
+    { ...valid, headers: { ...headers, 'Idempotency-Key': secret } },
     { ...valid, headers: { ...headers, Cookie: `session=${secret}`, 'X-Request-Id': `${secret} ${secret}` } },
     ...placesInPath(path).map((place) => ({ ...valid, path: place.replace('{}', `${secret}_`) + query })),
     ...(body === undefined ? [] : bodiesWith(body, secret)).map((wrong) => ({

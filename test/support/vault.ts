@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { Answering } from '../../src/answering.ts';
 import { ApiKeys } from '../../src/api-keys/api-keys.ts';
 import { KeyCopies } from '../../src/api-keys/key-copies.ts';
 import { KeyRecoveries } from '../../src/api-keys/key-recoveries.ts';
@@ -41,6 +42,12 @@ const PLAIN_KEY = {
   ipAllowList: null,
   rateLimit: null,
 } as const;
+/** Nobody made an answer of it: what it came to is the answer. */
+const plainly = <T>(): Answering<T, T> => ({
+  begin: async () => {},
+  conclude: async (_queries, result) => result,
+  unchanged: (result) => result,
+});
 
 /** Runs a change of data keys as the command does, and records nothing of it. */
 export const unrecorded =
@@ -134,18 +141,22 @@ export async function createVaultDatabase(): Promise<VaultDatabase> {
       const apiKeys = new ApiKeys({ database, audit, changes, copies, prefix: 'ks' });
       const recoveries = new KeyRecoveries({ database, audit, dataKeys, gate, onUnreadable: () => {} });
       const save = (owner: Owner, provider: string, secret: string) =>
-        versions.save(caller, { owner, provider, secret, check: false });
+        versions.save(caller, { owner, provider, secret, check: false }, plainly());
       return {
         dataKeys,
         save: (clerkOrgId, provider, secret) => save({ clerkOrgId }, provider, secret),
         savePlatforms: (provider, secret) => save(PLATFORM, provider, secret),
         rollback: (clerkOrgId, provider, version) =>
-          versions.rollback(caller, { owner: { clerkOrgId }, provider, version }),
+          versions.rollback(caller, { owner: { clerkOrgId }, provider, version }, plainly()),
         remove: (clerkOrgId, provider) => providerKeys.remove(caller, { clerkOrgId }, provider),
         reveal: async (clerkOrgId, provider) => (await providerKeys.reveal(caller, clerkOrgId, provider)).key,
         revealPlatforms: async (provider) => (await providerKeys.revealPlatforms(caller, provider)).key,
         async issue(clerkOrgId) {
-          const { key, apiKey } = await apiKeys.issue(caller, { ...PLAIN_KEY, clerkOrgId, recoverable: true });
+          const { key, apiKey } = await apiKeys.issue(
+            caller,
+            { ...PLAIN_KEY, clerkOrgId, recoverable: true },
+            plainly(),
+          );
           return { id: apiKey.id, key };
         },
         recover: async (clerkOrgId, id) => (await recoveries.recover(caller, clerkOrgId, id)).key,

@@ -7,6 +7,9 @@ import { PROBLEMS } from '../../src/http/problem-catalogue.ts';
 const DOCS_URL = 'https://docs.example/errors';
 const problems = Object.entries(PROBLEMS);
 
+const passesByItself = (code: string, status: number) =>
+  [429, 503].includes(status) || code === 'idempotency_key_in_use';
+
 describe('the catalogue of problems', () => {
   it('has exactly one entry for every error code', () => {
     expect(Object.keys(PROBLEMS).sort()).toEqual([...ERROR_CODES].sort());
@@ -22,9 +25,9 @@ describe('the catalogue of problems', () => {
     expect(new Set(problems.map(([, { title }]) => title)).size).toBe(problems.length);
   });
 
-  it('tells when to come back with every 429 and 503, and with no other', () => {
+  it('tells when to come back with every 429 and 503, and with the one other that passes by itself', () => {
     for (const [code, { status, retryAfterSeconds }] of problems) {
-      expect(retryAfterSeconds !== undefined, code).toBe([429, 503].includes(status));
+      expect(retryAfterSeconds !== undefined, code).toBe(passesByItself(code, status));
     }
   });
 
@@ -56,7 +59,7 @@ describe('problemOf', () => {
     // Other credentials would help, or more of what they may do: no 403 for another reason says so.
     const challenges = status === 401 || ['insufficient_scope', 'service_key_forbidden'].includes(code);
     expect('WWW-Authenticate' in headers).toBe(challenges);
-    expect('Retry-After' in headers).toBe([429, 503].includes(status));
+    expect('Retry-After' in headers).toBe(passesByItself(code, status));
   });
 
   it.each([new Error('canary'), new TypeError('canary'), 'canary', { message: 'canary', status: 404 }, null])(

@@ -16,6 +16,7 @@ const within = {
 const place: fc.Arbitrary<SecretPlace> = fc.oneof(
   fc.record({ purpose: fc.constant('provider-key' as const), organizationId: fc.uuid(), ...within }),
   fc.record({ purpose: fc.constant('platform-key' as const), organizationId: fc.constant(null), ...within }),
+  fc.record({ purpose: fc.constant('idempotent-reply' as const), organizationId: fc.constant(null), ...within }),
 );
 const secret = fc.string({ unit: 'grapheme', maxLength: 64 });
 const row = fc.record({ dataKey, place, secret });
