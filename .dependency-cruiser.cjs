@@ -36,7 +36,7 @@ module.exports = {
       comment: 'Only the endpoints and the authentication of a room speak to http.',
       severity: 'error',
       from: {
-        path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|audit|organizations|service-keys|data-keys|health|usage|usage-reports|rate-limits|cache|clerk|database)/',
+        path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|leak-reports|audit|organizations|service-keys|data-keys|health|usage|usage-reports|rate-limits|cache|clerk|database)/',
         pathNot: '(endpoints?|-authentication)\\.ts$',
       },
       to: { path: '^(src/http/|node_modules/.*express)' },
@@ -61,7 +61,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/(database|cache|usage|rate-limits)/' },
       to: {
-        path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|audit|service-keys|health|data-keys|organizations|clerk)/',
+        path: '^src/(api-keys|validation|provider-keys|providers|reveal-freezes|leak-reports|usage-reports|audit|service-keys|health|data-keys|organizations|clerk)/',
       },
     },
     {
