@@ -53,6 +53,9 @@ function requireRange({ bucket, since, until }: AskedRange): Range {
     const pointer = until === undefined ? '/since' : '/until';
     throw invalidRequest([{ pointer, detail: 'must leave some time between since and until' }]);
   }
+  if (range === 'ends too late') {
+    throw invalidRequest([{ pointer: '/until', detail: `must not be within the last ${bucket} of the year 9999` }]);
+  }
   if (range === 'too long') {
     const detail = `must be at most ${LONGEST_DAYS[bucket]} days before until, in buckets of a ${bucket}`;
     throw invalidRequest([{ pointer: '/since', detail }]);

@@ -223,6 +223,9 @@ describe('the answer', () => {
     [{ since: '2030-01-02T00:00:00Z', until: '2030-01-01T00:00:00Z' }, '/until'],
     [{ since: '2030-01-01T00:00:00Z', until: '2030-01-01T00:00:00Z' }, '/until'],
     [{ since: '9000-01-01T00:00:00Z' }, '/since'],
+    [{ until: '9999-12-31T23:00:00.001Z' }, '/until'],
+    [{ until: '9999-12-31T00:00:00.001Z', bucket: 'day' }, '/until'],
+    [{ until: '0001-01-01T00:00:00Z' }, '/until'],
     [{ since: '2030-01-01T00:00:00Z', until: '2030-02-01T00:00:00.001Z' }, '/since'],
     [{ since: '2030-01-01T00:00:00Z', until: '2031-02-05T00:00:00.001Z', bucket: 'day' }, '/since'],
   ])('refuses %o', async (asked: Record<string, string>, pointer) => {
@@ -230,6 +233,21 @@ describe('the answer', () => {
     const { id } = await service.issueKey(org);
     expectInvalid(await usageOfKey(service, org, id, asked), pointer);
     expectInvalid(await usageOfOrganization(service, org, asked), pointer);
+  });
+
+  it.each([
+    [{ until: '0001-01-01T00:30:00Z' }, ['0001-01-01T00:00:00.000Z', '0001-01-01T01:00:00.000Z']],
+    [{ until: '9999-12-31T23:00:00Z' }, ['9999-12-30T23:00:00.000Z', '9999-12-31T23:00:00.000Z']],
+  ])('reaches to the ends of the years that there are: %o', async (asked: Record<string, string>, reach) => {
+    const org = newOrganization();
+    const { id } = await service.issueKey(org);
+    for (const { status, body } of [
+      await usageOfKey(service, org, id, asked),
+      await usageOfOrganization(service, org, asked),
+    ]) {
+      expect(status).toBe(200);
+      expect([body.since, body.until]).toEqual(reach);
+    }
   });
 
   it('needs an organisation', async () => {

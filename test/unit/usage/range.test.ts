@@ -38,6 +38,16 @@ describe('rangeOf', () => {
     }
   });
 
+  it('stays within the years that an instant has, however it is widened', () => {
+    for (const bucket of ['hour', 'day'] as const) {
+      const lastBucket = date(bucket === 'hour' ? '9999-12-31T23:00:00Z' : '9999-12-31T00:00:00Z');
+      expect(shown({ bucket, until: lastBucket })).toMatch(/ 9999-12-31T/);
+      expect(shown({ bucket, until: new Date(lastBucket.getTime() + 1) })).toBe('ends too late');
+      expect(shown({ bucket, until: date('0001-01-01T00:00:00.001Z') })).toMatch(/^0001-01-01T00:00:00.000Z /);
+      expect(shown({ bucket, until: date('0001-01-01T00:00:00Z') })).toBe('ends before it begins');
+    }
+  });
+
   it('holds what was asked for, with less than a bucket more at either end', () => {
     fc.assert(
       fc.property(
