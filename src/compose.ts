@@ -261,6 +261,7 @@ export function compose({
     dataKeys,
     auditKeys: audit.keys,
     audit: audit.audit,
+    gate,
     onOutcome: (outcome) => metrics.keyedRequests.inc({ outcome }),
   });
   const janitor = new Janitor({

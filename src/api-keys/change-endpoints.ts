@@ -108,6 +108,7 @@ export function apiKeyChangeEndpoints(
         'audit_unavailable',
       ],
       idempotent: true,
+      showsKey: true,
       request: {
         params: z.object({ id: idOfKey }),
         body: z.strictObject({ clerkOrgId, gracePeriodSeconds: gracePeriodSeconds.default(0) }),

@@ -93,6 +93,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
       authentication: service('api-keys:write'),
       errors: ['organization_deleted', 'encryption_unavailable', 'audit_unavailable'],
       idempotent: true,
+      showsKey: true,
       request: {
         body: z.strictObject({
           clerkOrgId,

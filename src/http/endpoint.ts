@@ -111,6 +111,8 @@ export interface EndpointDefinition<C extends Caller | null, R extends RequestSc
    * `Answering`, made by the third argument of `handle`.
    */
   idempotent?: boolean;
+  /** Its answer shows a key, this once: it is not given again while reveals are frozen. */
+  showsKey?: boolean;
   handle(
     caller: C,
     input: Input<R>,

@@ -14,6 +14,8 @@ export interface KeyedRequest {
   params: Record<string, string>;
   /** As it was sent: JSON, parsed. */
   body: unknown;
+  /** Its answer shows a key. */
+  showsKey: boolean;
 }
 
 /** What a request comes to. */
@@ -31,7 +33,7 @@ export interface Idempotency {
    * What the request was answered when it was sent before, or what it comes to now.
    *
    * @throws ServiceError `idempotency_key_reused`, `idempotency_key_in_use`, `database_unavailable`,
-   * `encryption_unavailable`, `audit_unavailable`; what `perform` throws is not kept
+   * `encryption_unavailable`, `audit_unavailable`, `reveals_frozen` for one that shows a key; what `perform` throws is not kept
    */
   answerOnce(
     request: KeyedRequest,
@@ -80,12 +82,12 @@ function keptBy(keeping: Keeping, check: (reply: AnyReply) => void): AnsweringBy
 }
 
 export function keyedRequest(
-  { method, path }: Pick<Endpoint, 'method' | 'path'>,
+  { method, path, showsKey = false }: Pick<Endpoint, 'method' | 'path' | 'showsKey'>,
   caller: Caller,
   key: string,
   { params, body }: Pick<Request, 'params' | 'body'>,
 ): KeyedRequest {
-  return { caller, key, route: `${method.toUpperCase()} ${path}`, params, body };
+  return { caller, key, route: `${method.toUpperCase()} ${path}`, params, body, showsKey };
 }
 
 /**

@@ -150,12 +150,13 @@ function groupByStatus(codes: readonly ErrorCode[]): Map<number, ErrorCode[]> {
 }
 
 /** What reading the request may answer. */
-function implied({ request, authentication, idempotent }: Endpoint): ErrorCode[] {
+function implied({ request, authentication, idempotent, showsKey }: Endpoint): ErrorCode[] {
   const codes: ErrorCode[] = [];
   if (request.params || request.query || request.headers || request.body) codes.push('invalid_request');
   if (request.body) codes.push('malformed_json');
   if (request.body || request.rawBody) codes.push('payload_too_large', 'unsupported_media_type');
   if (idempotent) codes.push(...IDEMPOTENCY_ERRORS);
+  if (idempotent && showsKey) codes.push('reveals_frozen');
   if (authentication.security !== null) codes.push('database_unavailable', 'overloaded');
   return codes;
 }

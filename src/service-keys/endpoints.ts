@@ -62,6 +62,7 @@ export function serviceKeyEndpoints(serviceKeys: ServiceKeys, service: ServiceAu
       authentication: service('root'),
       errors: ['audit_unavailable'],
       idempotent: true,
+      showsKey: true,
       request: { body: newServiceKey },
       responses: {
         201: {

@@ -4,10 +4,12 @@ import { AuditKeys } from '../../src/data-keys/audit-keys.ts';
 import { proveMasterKeys } from '../../src/data-keys/master-key-proof.ts';
 import { rollDataKeys } from '../../src/data-keys/roll-all.ts';
 import { rewrapDataKeys } from '../../src/data-keys/rotation.ts';
+import { noChangeFeed } from '../../src/database/change-feed/change-feed.ts';
 import { Keyring } from '../../src/encryption/keyring.ts';
 import type { MasterKey } from '../../src/encryption/master-key.ts';
 import { sealedWith } from '../../src/encryption/sealed-secret.ts';
 import { IdempotentAnswers } from '../../src/idempotency/idempotent-answers.ts';
+import { RevealGate } from '../../src/reveal-freezes/reveal-gate.ts';
 import { quietAudit } from '../support/audit.ts';
 import { createVaultDatabase, fillVault, newMasterKey, unrecorded, type VaultDatabase } from '../support/vault.ts';
 
@@ -50,9 +52,10 @@ async function keepReplies(masterKey: MasterKey, replies: number): Promise<void>
   const { dataKeys } = own.vault(masterKey);
   const auditKeys = new AuditKeys(database, dataKeys);
   const audit = quietAudit(database, dataKeys);
-  const answers = new IdempotentAnswers({ database, dataKeys, auditKeys, audit, onOutcome: () => {} });
+  const gate = new RevealGate({ database, changes: noChangeFeed });
+  const answers = new IdempotentAnswers({ database, dataKeys, auditKeys, audit, gate, onOutcome: () => {} });
   for (let n = 0; n < replies; n += 1) {
-    const request = { caller, key: `key-${n}`, route: 'POST /', params: {}, body: {} };
+    const request = { caller, key: `key-${n}`, route: 'POST /', params: {}, body: {}, showsKey: false };
     await answers.answerOnce(request, async () => ({ reply: { status: 200, body: { n } } }));
   }
 }

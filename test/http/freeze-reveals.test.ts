@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listEvents } from '../support/audit.ts';
 import { newOrganization } from '../support/client.ts';
+import { keyed } from '../support/keyed-request.ts';
 import { expectInvalid, expectProblem } from '../support/problem.ts';
 import { ScriptedChecker } from '../support/scripted-checker.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -107,6 +108,37 @@ describe('POST /internal/organizations/:clerkOrgId/freeze-reveals and /unfreeze-
     expect((await post('/internal/keys/openai/rollback', { clerkOrgId: org, version: 1 })).status).toBe(200);
     expect((await service.asHolder(key, '/validate/keys/anthropic')).body.code).toBe('provider_key_not_found');
     expect((await service.asService('DELETE', `/internal/keys/openai?clerkOrgId=${org}`)).body.deleted).toBe(true);
+  });
+
+  it('200: an answer that showed a key is not given again; one that showed none is', async () => {
+    const org = newOrganization();
+    const issue = () => keyed(service, 'issue', '/internal/api-keys', { clerkOrgId: org });
+    const { body } = await issue();
+    const rotate = () => keyed(service, 'rotate', `/internal/api-keys/${body.id}/rotate`, { clerkOrgId: org });
+    const save = () =>
+      keyed(service, 'save', '/internal/keys', { clerkOrgId: org, provider: 'openai', apiKey: SECRET });
+    const rotated = await rotate();
+    const saved = await save();
+    await freeze(org);
+    for (const again of [issue, rotate]) {
+      const answer = await again();
+      expectProblem(answer, 423, 'reveals_frozen');
+      expect(answer.text).not.toMatch(/ks_(live|test)_/);
+    }
+    expect((await save()).body).toEqual(saved.body);
+    expect(await eventsOf({ clerkOrgId: org, action: 'answer.repeated' })).toHaveLength(1);
+    await unfreeze(org);
+    expect((await issue()).body).toEqual(body);
+    expect((await rotate()).body).toEqual(rotated.body);
+  });
+
+  it('200: the answer that showed a service key is not given again while all are frozen', async () => {
+    const issue = () => keyed(service, 'service-key', '/internal/service-keys', { name: 'frozen-meanwhile' });
+    const { body } = await issue();
+    await freezeAll();
+    expectProblem(await issue(), 423, 'reveals_frozen');
+    await unfreezeAll();
+    expect((await issue()).body).toEqual(body);
   });
 
   it('200: again says since when, is on record once, and holds for what an unknown organisation gets later', async () => {
