@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
 
-// Adds up the test runner's JSON reports. A report that is missing is a run that failed.
+// Adds up the test runner's JSON reports, after naming every test that failed, which is pages up in the output by then.
+// A report that is missing is a run that failed.
 let passed = 0;
 let failed = 0;
 let skipped = 0;
@@ -14,6 +16,13 @@ for (const file of process.argv.slice(2)) {
     failed += report.testResults.filter(
       ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
     ).length;
+    for (const { name, status, message, assertionResults } of report.testResults) {
+      if (status !== 'failed') continue;
+      console.log(`failed: ${relative('.', name)} ${message}`.trim());
+      for (const { status, fullName, failureMessages } of assertionResults) {
+        if (status === 'failed') console.log(`  ${fullName}\n${failureMessages.join('\n')}`);
+      }
+    }
   } catch {
     failed += 1;
   }
