@@ -1,4 +1,5 @@
 import { uuidv7 } from 'uuidv7';
+import type { Answering } from '../answering.ts';
 import type { Audit, Changed } from '../audit/audit.ts';
 import type { Caller } from '../caller.ts';
 import type { SealingKey } from '../data-keys/data-keys.ts';
@@ -41,6 +42,14 @@ interface Dependencies {
   prefix: string;
 }
 
+/** A Default key, with whether it was made for this request. */
+export interface DefaultKey extends RecoveredKey {
+  created: boolean;
+}
+
+/** What was there already, or the answer that tells of a new one. */
+type FoundOrMade<R> = { found: KeyWithCopy } | { answer: R; hash: Buffer };
+
 /** The one key of an organisation that a service may ask for whenever it needs one. */
 export class DefaultKeys {
   readonly #dependencies: Dependencies;
@@ -56,36 +65,50 @@ export class DefaultKeys {
    * @throws ServiceError `organization_deleted`; `api_key_not_recoverable` when it is disabled, for somebody meant that; what
    * `KeyRecoveries.reveal` throws
    */
-  async session(caller: Caller, clerkOrgId: string): Promise<RecoveredKey & { created: boolean }> {
+  async session<R>(caller: Caller, clerkOrgId: string, answering: Answering<DefaultKey, R>): Promise<R> {
     const { database, recoveries } = this.#dependencies;
     const msLeft = countdown(REQUEST_LIMIT_MS);
     const known = await database.query((queries) => findDefaultKey(queries, { clerkOrgId }), msLeft());
-    const found = known !== undefined && isGood(known) ? known : await this.#findOrMake(caller, clerkOrgId, msLeft);
-    if ('key' in found) return { ...found, created: true };
-    return { ...(await recoveries.reveal(caller, found, msLeft)), created: false };
+    const session =
+      known !== undefined && isGood(known)
+        ? { found: known }
+        : await this.#findOrMake(caller, clerkOrgId, { answering, msLeft });
+    if ('answer' in session) return session.answer;
+    return answering.unchanged({ ...(await recoveries.reveal(caller, session.found, msLeft)), created: false });
   }
 
-  async #findOrMake(caller: Caller, clerkOrgId: string, msLeft: () => number): Promise<KeyWithCopy | RecoveredKey> {
+  async #findOrMake<R>(
+    caller: Caller,
+    clerkOrgId: string,
+    { answering, msLeft }: { answering: Answering<DefaultKey, R>; msLeft: () => number },
+  ): Promise<FoundOrMade<R>> {
     const { database, audit, changes, copies } = this.#dependencies;
     const organizationId = await database.query((queries) => ensureOrganization(queries, clerkOrgId), msLeft());
-    const { found, hash } = await copies.withDataKey(
+    const session = await copies.withDataKey(
       organizationId,
       (sealing, limitMs) =>
-        audit.change(caller, (queries) => this.#makeUnlessThere(queries, organizationId, sealing), limitMs),
+        audit.change(
+          caller,
+          async (queries) => {
+            await answering.begin(queries);
+            return this.#makeUnlessThere(queries, organizationId, { sealing, answering });
+          },
+          limitMs,
+        ),
       msLeft,
     );
-    if (hash !== null) changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(hash) });
-    return found;
+    if ('hash' in session) changes.announce({ kind: 'api-key-created', keyHash: keyHashOf(session.hash) });
+    return session;
   }
 
-  async #makeUnlessThere(
+  async #makeUnlessThere<R>(
     queries: Queries,
     organizationId: string,
-    sealing: SealingKey,
-  ): Promise<Changed<{ found: KeyWithCopy | RecoveredKey; hash: Buffer | null }>> {
+    { sealing, answering }: { sealing: SealingKey; answering: Answering<DefaultKey, R> },
+  ): Promise<Changed<FoundOrMade<R>>> {
     await requireLivingInTurn(queries, organizationId);
     const before = await findDefaultKey(queries, { organizationId });
-    if (before !== undefined && isGood(before)) return { result: { found: before, hash: null }, events: [] };
+    if (before !== undefined && isGood(before)) return { result: { found: before }, events: [] };
     // It has expired. Whoever gives it more time has a key of the ordinary kind.
     if (before !== undefined) await removeCopy(queries, before.id);
     const { key, hash, keyPrefix, last4 } = generateKey(this.#dependencies.prefix, SETTINGS.environment);
@@ -93,7 +116,8 @@ export class DefaultKeys {
     const { id, name, ...made } = await insertApiKey(queries, row);
     await this.#dependencies.copies.keep(queries, sealing, { id, organizationId, key, isDefault: true });
     const events = [issuedEvent(organizationId, { ...made, id, name }, { recoverable: true })];
-    return { result: { found: { id, key, keyPrefix, name }, hash }, events };
+    const answer = await answering.conclude(queries, { id, key, keyPrefix, name, created: true });
+    return { result: { answer, hash }, events };
   }
 }
 

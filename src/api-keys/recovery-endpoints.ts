@@ -34,15 +34,19 @@ export function sessionEndpoint(keys: DefaultKeys, service: ServiceAuthenticatio
     authentication: service('api-keys:recover'),
     errors: ['organization_deleted', ...RECOVERY_ERRORS],
     revealsSecret: true,
+    idempotent: true,
+    showsKey: true,
     request: { body: z.strictObject({ clerkOrgId }) },
     responses: {
       200: { description: 'The one that there is.', schema: recoveredKey },
       201: { description: 'A new one.', schema: recoveredKey },
     },
-    async handle(caller, { body }) {
-      const { created, ...key } = await keys.session(caller, body.clerkOrgId);
-      return { status: created ? 201 : 200, body: key };
-    },
+    handle: (caller, { body }, answering) =>
+      keys.session(
+        caller,
+        body.clerkOrgId,
+        answering(({ created, ...key }) => ({ status: created ? 201 : 200, body: key })),
+      ),
   });
 }
 

@@ -29,6 +29,10 @@ const newName = () => `name-${randomUUID()}`;
 const ROUTES = [
   { route: 'POST /internal/api-keys', prepare: async () => [API_KEYS, { clerkOrgId: newOrganization() }] as const },
   {
+    route: 'POST /internal/api-keys/session',
+    prepare: async () => [`${API_KEYS}/session`, { clerkOrgId: newOrganization() }] as const,
+  },
+  {
     route: 'POST /internal/api-keys/:id/rotate',
     async prepare() {
       const clerkOrgId = newOrganization();
