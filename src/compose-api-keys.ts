@@ -22,15 +22,18 @@ import type { ClientAuthentication, Endpoint, ServiceAuthentication } from './ht
 import type { RateLimits } from './rate-limits/rate-limits.ts';
 import type { RevealGate } from './reveal-freezes/reveal-gate.ts';
 import type { KeyUsage } from './usage/key-usage.ts';
+import { Admissions } from './validation/admissions.ts';
 import { BatchValidation } from './validation/batch.ts';
 import { batchValidationEndpoint } from './validation/batch-endpoints.ts';
 import { clientAuthentication, ownerAuthentication } from './validation/client-authentication.ts';
 import type { ServiceKeyTest } from './validation/client-origin.ts';
 import { validationEndpoint } from './validation/endpoints.ts';
 import { Guessing } from './validation/guessing.ts';
+import type { KeyHolder } from './validation/key-holder.ts';
 import type { KnownKey } from './validation/known-key.ts';
 import { selfEndpoints } from './validation/self-endpoints.ts';
-import { type KeyHolder, KeyValidation } from './validation/validation.ts';
+import { Uses } from './validation/uses.ts';
+import { KeyValidation } from './validation/validation.ts';
 
 export interface ComposedApiKeys {
   /** How the holder of an API key is known. */
@@ -91,10 +94,9 @@ export function composeApiKeys({
     guessing: config.guessing.limit === 0 ? null : new Guessing({ ...config.guessing, onRefused: onGuessRefused }),
     cacheMaxBytes,
     lookUpsAtOnce,
-    usesAtOnce,
-    rateLimits,
   });
-  const client = clientAuthentication(validation, isServiceKey);
+  const admissions = new Admissions({ usage, rateLimits, uses: new Uses(database, usesAtOnce) });
+  const client = clientAuthentication(validation, admissions, isServiceKey);
   const copies = new KeyCopies(dataKeys);
   const recoveries = new KeyRecoveries({ database, audit, dataKeys, gate, onUnreadable });
   const shared = { database, audit, changes, copies, prefix: config.apiKeyPrefix };
@@ -105,11 +107,11 @@ export function composeApiKeys({
   const trouble = new KeyTrouble({ database, audit, changes, prefix: config.apiKeyPrefix });
   return {
     client,
-    holdersEndpoints: [validationEndpoint(validation, client)],
+    holdersEndpoints: [validationEndpoint(validation, admissions, client)],
     endpoints: [
       keyImportEndpoint(new KeyImports(audit, changes), service),
       ...selfEndpoints(apiKeys, client, ownerAuthentication(validation, isServiceKey)),
-      batchValidationEndpoint(new BatchValidation(validation, onValidated), service),
+      batchValidationEndpoint(new BatchValidation(validation, admissions, onValidated), service),
       sessionEndpoint(defaultKeys, service),
       ...apiKeyEndpoints(apiKeys, service),
       recoveryEndpoint(recoveries, service),

@@ -14,7 +14,17 @@ const clientIp = z
   .refine((text) => normalAddress(text.trim()) !== null, 'has an X-Client-IP that is no IP address')
   .meta({ description: 'The address of the client that the keys came from, IPv4 or IPv6.', example: '203.0.113.7' });
 
-const why = { code: z.enum(ERROR_CODES), error: z.string() };
+const why = {
+  code: z.enum(ERROR_CODES),
+  error: z.string(),
+  retryAfterSeconds: z
+    .int()
+    .positive()
+    .optional()
+    .meta({
+      description: 'When it is worth another try, where that is known: what `GET /validate` says as `Retry-After`.',
+    }),
+};
 const result = z.union([
   validation,
   z

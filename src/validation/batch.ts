@@ -1,12 +1,15 @@
 import type { ServiceCaller } from '../caller.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
+import type { Admissions } from './admissions.ts';
 import type { ClientOrigin } from './client-origin.ts';
 import type { ValidationAnswer } from './known-key.ts';
 import { ADMISSION_REFUSALS, REFUSAL_CODES, refused } from './refusal.ts';
 import type { KeyValidation } from './validation.ts';
 
 /** What each key is answered: as by a validation of its own, or that nobody could say just now whether it is good. */
-export type BatchResult = ValidationAnswer | { valid: false | null; code: ErrorCode; error: string };
+export type BatchResult =
+  | ValidationAnswer
+  | { valid: false | null; code: ErrorCode; error: string; retryAfterSeconds?: number };
 
 export interface Batch {
   /** In the order of the answers. The same key twice is two validations. */
@@ -24,11 +27,13 @@ const REFUSALS: readonly ErrorCode[] = [...Object.values(REFUSAL_CODES), ...ADMI
  */
 export class BatchValidation {
   readonly #validation: KeyValidation;
+  readonly #admissions: Admissions;
   readonly #onOutcome: (outcome: 'valid' | ErrorCode) => void;
 
   /** @param onOutcome told of every key */
-  constructor(validation: KeyValidation, onOutcome: (outcome: 'valid' | ErrorCode) => void) {
+  constructor(validation: KeyValidation, admissions: Admissions, onOutcome: (outcome: 'valid' | ErrorCode) => void) {
     this.#validation = validation;
+    this.#admissions = admissions;
     this.#onOutcome = onOutcome;
   }
 
@@ -44,9 +49,10 @@ export class BatchValidation {
       return answer;
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
-      const { code, detail } = error;
+      const { code, detail, retryAfterSeconds } = error;
       this.#onOutcome(code);
-      return { valid: REFUSALS.includes(code) ? false : null, code, error: detail };
+      const result = { valid: REFUSALS.includes(code) ? (false as const) : null, code, error: detail };
+      return retryAfterSeconds === undefined ? result : { ...result, retryAfterSeconds };
     }
   }
 
@@ -54,7 +60,7 @@ export class BatchValidation {
     const outcome = await this.#validation.validate(origin, key);
     if (!outcome.valid) throw refused(outcome.refusal);
     const { holder } = outcome;
-    await this.#validation.admit(holder, scopes);
+    await this.#admissions.admit(holder, scopes);
     const membership = await this.#validation.membershipOf(holder);
     return JSON.parse(holder.known.answer(membership, holder.remainingUses).text);
   }

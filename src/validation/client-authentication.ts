@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import { bearerToken, type Credentials } from '../http/credentials.ts';
 import type { Admission, Authentication, ClientAuthentication, RawInput } from '../http/endpoint.ts';
+import type { Admissions } from './admissions.ts';
 import { originReader, type ServiceKeyTest } from './client-origin.ts';
+import type { KeyHolder } from './key-holder.ts';
 import { RATE_LIMIT_HEADERS, rateLimitHeaders } from './rate-limit-headers.ts';
 import { ADMISSION_REFUSALS, REFUSAL_CODES, refused } from './refusal.ts';
-import type { KeyHolder, KeyValidation, Validation } from './validation.ts';
+import type { KeyValidation, Validation } from './validation.ts';
 
 const REFUSED: readonly ErrorCode[] = ['invalid_request', 'api_key_missing', ...Object.values(REFUSAL_CODES)];
 const NO_SCOPES: readonly string[] = [];
@@ -33,6 +35,7 @@ const headers = z.object({
  */
 export function clientAuthentication(
   validation: KeyValidation,
+  admissions: Admissions,
   isServiceKey: ServiceKeyTest,
 ): ClientAuthentication<KeyHolder> {
   const originOf = originReader(isServiceKey);
@@ -50,19 +53,19 @@ export function clientAuthentication(
       errors: [...REFUSED, ...ADMISSION_REFUSALS],
       headers,
       authenticate,
-      authorize: (holder) => validation.requireScopes(holder, [scope]),
-      ...admission(validation),
+      authorize: (holder) => admissions.requireScopes(holder, [scope]),
+      ...admission(admissions),
     };
   };
 }
 
 /** How an endpoint admits the holder of a good key, which is counted. It tells of the rate limit, if the key has one. */
-export function admission(validation: KeyValidation): Pick<Authentication<KeyHolder>, 'admit' | 'answerHeaders'> {
+export function admission(admissions: Admissions): Pick<Authentication<KeyHolder>, 'admit' | 'answerHeaders'> {
   return {
     answerHeaders: RATE_LIMIT_HEADERS,
     admit(holder, input) {
       try {
-        const admitted = validation.admit(holder, askedScopes(input));
+        const admitted = admissions.admit(holder, askedScopes(input));
         if (!(admitted instanceof Promise)) return toldOf(holder, null);
         return admitted.then(
           () => toldOf(holder, null),

@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { environment, json, remainingUses, scope } from '../api-keys/schemas.ts';
 import { type ClientAuthentication, type Endpoint, endpoint } from '../http/endpoint.ts';
 import type { Membership } from '../organizations/membership.ts';
+import type { Admissions } from './admissions.ts';
 import { admission } from './client-authentication.ts';
+import type { KeyHolder } from './key-holder.ts';
 import { ADMISSION_REFUSALS } from './refusal.ts';
-import type { KeyHolder, KeyValidation } from './validation.ts';
+import type { KeyValidation } from './validation.ts';
 
 /** A parameter that may be repeated is one string or several. */
 const requiredScopes = z
@@ -36,7 +38,11 @@ export const validation = z.object({
   }),
 });
 
-export function validationEndpoint(keys: KeyValidation, client: ClientAuthentication<KeyHolder>): Endpoint {
+export function validationEndpoint(
+  keys: KeyValidation,
+  admissions: Admissions,
+  client: ClientAuthentication<KeyHolder>,
+): Endpoint {
   return endpoint({
     method: 'get',
     path: '/validate',
@@ -45,7 +51,7 @@ export function validationEndpoint(keys: KeyValidation, client: ClientAuthentica
     description:
       'Clerk in trouble never makes a valid key invalid: `membership` says how far `clerkUserId` is to be trusted. ' +
       'With HEAD as well, it is a use of a key that has only so many.',
-    authentication: { ...client(null), ...admission(keys) },
+    authentication: { ...client(null), ...admission(admissions) },
     errors: ADMISSION_REFUSALS,
     request: { query: z.object({ scope: requiredScopes }) },
     responses: { 200: { description: 'It is good.', schema: validation } },

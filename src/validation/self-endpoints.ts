@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ApiKeys } from '../api-keys/api-keys.ts';
 import { apiKeyDetails, toDetails } from '../api-keys/schemas.ts';
 import { type Authentication, type ClientAuthentication, type Endpoint, endpoint } from '../http/endpoint.ts';
-import type { KeyHolder } from './validation.ts';
+import type { KeyHolder } from './key-holder.ts';
 
 /** With the look-up of the key before it (0.75 s) below 2 s. */
 const LIMIT_MS = 1_150;

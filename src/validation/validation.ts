@@ -1,46 +1,25 @@
 import { refusalOf } from '../api-keys/api-key.ts';
-import { requireScopes } from '../api-keys/scopes.ts';
 import { KeyLookUps } from '../cache/key-look-ups.ts';
 import type { LeasedCache } from '../cache/leased-cache.ts';
-import type { ApiKeyCaller, Origin } from '../caller.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
 import { databaseUnavailable } from '../database/database-error.ts';
-import { ServiceError } from '../errors.ts';
 import { hashKeyText, hasWrongChecksum } from '../key-format.ts';
 import type { Membership, MembershipLookup } from '../organizations/membership.ts';
-import type { Quota } from '../rate-limits/rate-limit.ts';
-import type { RateLimits } from '../rate-limits/rate-limits.ts';
 import { within } from '../time-limit.ts';
 import type { KeyUsage } from '../usage/key-usage.ts';
 import type { ClientOrigin } from './client-origin.ts';
 import type { Guessing } from './guessing.ts';
+import { holderOf, type KeyHolder, WAITING_LIMIT_MS } from './key-holder.ts';
 import { KnownKey } from './known-key.ts';
 import { prepareFindForValidation } from './known-key-store.ts';
-import { rateLimited } from './rate-limited.ts';
-import { ADMISSION_REFUSALS, type KeyRefusal, REFUSAL_CODES } from './refusal.ts';
-import { Uses } from './uses.ts';
+import { type KeyRefusal, REFUSAL_CODES } from './refusal.ts';
 
 /** The outcome of a validation is data: why a key is refused is as ordinary an answer as that it is good. */
 export type Validation = { valid: true; holder: KeyHolder } | { valid: false; refusal: KeyRefusal };
 
-/** The holder of a valid key, with what is known of it. */
-export interface KeyHolder extends ApiKeyCaller {
-  known: KnownKey;
-  /** When the key was found to be good, in ms since 1970. */
-  atMs: number;
-  /** When the database was first asked about it, by `performance.now()`; null where memory had it all. */
-  beganMs: number | null;
-  /** What its rate limit says of this request; null before that is asked, and where it has none. */
-  quota: Quota | null;
-  /** After this use of it; null before it is admitted, and where nothing counts the uses. */
-  remainingUses: number | null;
-}
-
-/** Validations promise an answer within a second when the database is gone; this leaves room to give it. A use has the rest. */
-const LOOKUP_LIMIT_MS = 750;
-/** Of that, what may be spent waiting for a turn. */
-const WAITING_LIMIT_MS = 250;
+/** Of the time that a validation has, what may be spent waiting for a turn. */
+const PATIENCE_MS = 250;
 const UNKNOWN_KEYS_REMEMBERED = 50_000;
 
 /** Malformed and unknown are one answer: neither was ever issued, as far as anyone outside can tell. */
@@ -61,9 +40,6 @@ interface Dependencies {
   cacheMaxBytes: number;
   /** Database connections that look-ups may use at once. */
   lookUpsAtOnce: number;
-  /** Connections that uses may be counted with at once. */
-  usesAtOnce: number;
-  rateLimits: RateLimits;
 }
 
 /**
@@ -73,12 +49,10 @@ interface Dependencies {
 export class KeyValidation {
   readonly #dependencies: Dependencies;
   readonly #keys: KeyLookUps<KnownKey>;
-  readonly #uses: Uses;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
-    const { database, changes, cacheMaxBytes, lookUpsAtOnce, usesAtOnce } = dependencies;
-    this.#uses = new Uses(database, usesAtOnce);
+    const { database, changes, cacheMaxBytes, lookUpsAtOnce } = dependencies;
     const find = prepareFindForValidation(database);
     this.#keys = new KeyLookUps({
       changes,
@@ -94,8 +68,8 @@ export class KeyValidation {
       sizeOf: (key) => key.size,
       unknownRemembered: UNKNOWN_KEYS_REMEMBERED,
       lookUpsAtOnce,
-      limitMs: LOOKUP_LIMIT_MS,
-      patienceMs: WAITING_LIMIT_MS,
+      limitMs: WAITING_LIMIT_MS,
+      patienceMs: PATIENCE_MS,
       knowsSuspects: dependencies.guessing !== null,
     });
   }
@@ -114,7 +88,7 @@ export class KeyValidation {
     if (origin instanceof Promise) {
       const beganMs = performance.now();
       const validation = origin.then((known) => this.#validate(known, key, beganMs));
-      return within(LOOKUP_LIMIT_MS, validation, databaseUnavailable);
+      return within(WAITING_LIMIT_MS, validation, databaseUnavailable);
     }
     return this.#validate(origin, key, null);
   }
@@ -130,69 +104,12 @@ export class KeyValidation {
   }
 
   /**
-   * The rest of the judgement, once it is known what the holder of a good key wants. What costs nobody anything comes first,
-   * and a use of the key last: a request that is refused has used none up. A promise only where uses are limited, or other
-   * replicas count with this one. To be asked once for every request, which is counted by what comes of it.
-   *
-   * @throws ServiceError `insufficient_scope`, `rate_limited`, or as `Uses.take` does
-   */
-  admit(holder: KeyHolder, scopes: readonly string[]): void | Promise<void> {
-    try {
-      const admitted = this.#admit(holder, scopes);
-      if (!(admitted instanceof Promise)) return this.#countValid(holder);
-      return admitted.then(
-        () => this.#countValid(holder),
-        (error: unknown) => this.#refuse(holder, error),
-      );
-    } catch (error) {
-      this.#refuse(holder, error);
-    }
-  }
-
-  /** Of a request that is not admitted without them. @throws ServiceError `insufficient_scope` */
-  requireScopes(holder: KeyHolder, scopes: readonly string[]): void {
-    try {
-      requireScopes(holder.known.scopes, scopes);
-    } catch (error) {
-      this.#refuse(holder, error);
-    }
-  }
-
-  #admit(holder: KeyHolder, scopes: readonly string[]): void | Promise<void> {
-    const { id, scopes: granted, rateLimit, usageLimitId } = holder.known;
-    requireScopes(granted, scopes);
-    if (rateLimit !== null) {
-      const quota = this.#dependencies.rateLimits.take(id, rateLimit);
-      if (quota instanceof Promise) {
-        // Waiting for Redis is part of the time that a validation has.
-        holder.beganMs ??= performance.now();
-        return quota.then((later) => this.#count(holder, later));
-      }
-      return this.#count(holder, quota);
-    }
-    if (usageLimitId !== null) return this.#use(holder, usageLimitId);
-  }
-
-  #count(holder: KeyHolder, quota: Quota): void | Promise<void> {
-    holder.quota = quota;
-    if (!quota.admitted) throw rateLimited(quota);
-    const { usageLimitId } = holder.known;
-    if (usageLimitId !== null) return this.#use(holder, usageLimitId);
-  }
-
-  async #use(holder: KeyHolder, usageLimitId: string): Promise<void> {
-    const { beganMs } = holder;
-    const spentMs = beganMs === null ? 0 : performance.now() - beganMs;
-    holder.remainingUses = await this.#uses.take(usageLimitId, LOOKUP_LIMIT_MS - spentMs);
-  }
-
-  /**
    * Whose a key is, in whatever state and wherever it is asked from; a key that is nobody's is refused. It is no use of the key.
    *
    * @throws ServiceError `database_unavailable` or `overloaded`
    */
   identify(origin: ClientOrigin | Promise<ClientOrigin>, key: string): Promise<Validation> {
-    return within(LOOKUP_LIMIT_MS, this.#identify(origin, key), databaseUnavailable);
+    return within(WAITING_LIMIT_MS, this.#identify(origin, key), databaseUnavailable);
   }
 
   async #identify(asked: ClientOrigin | Promise<ClientOrigin>, key: string): Promise<Validation> {
@@ -244,18 +161,6 @@ export class KeyValidation {
     }
     return { valid: true, holder: holderOf(origin, known, now, beganMs) };
   }
-
-  #countValid({ known, atMs }: KeyHolder): void {
-    this.#dependencies.usage.record(known, 'valid', atMs);
-  }
-
-  /** What went wrong on our side is no refusal, and no use. */
-  #refuse({ known, atMs }: KeyHolder, error: unknown): never {
-    if (error instanceof ServiceError && ADMISSION_REFUSALS.includes(error.code)) {
-      this.#dependencies.usage.record(known, error.code, atMs);
-    }
-    throw error;
-  }
 }
 
 /** @throws what went wrong when it was found out from where the request comes, if that decides */
@@ -263,20 +168,4 @@ function addressRefusal({ ipAllowList }: KnownKey, { address, addressTrouble }: 
   if (ipAllowList === null) return null;
   if (addressTrouble !== undefined) throw addressTrouble;
   return ipAllowList.allows(address) ? null : { reason: 'address', address };
-}
-
-function holderOf({ requestId, address }: Origin, known: KnownKey, atMs: number, beganMs: number | null): KeyHolder {
-  const { id: apiKeyId, organizationId } = known;
-  return {
-    kind: 'apiKey',
-    requestId,
-    address,
-    apiKeyId,
-    organizationId,
-    known,
-    atMs,
-    beganMs,
-    quota: null,
-    remainingUses: null,
-  };
 }

@@ -141,6 +141,9 @@ describe('POST /internal/api-keys/validate', () => {
       const outcomes = results.map(({ valid, code }: { valid: unknown; code: unknown }) => code ?? valid);
       expect(outcomes.toSorted()).toEqual(['rate_limited', true, true, true]);
       expect(outcomes[3]).toBe(true);
+      const waits = results.map(({ retryAfterSeconds }: { retryAfterSeconds?: number }) => retryAfterSeconds);
+      expect(waits.filter((wait: number | undefined) => wait !== undefined)).toEqual([expect.any(Number)]);
+      expect(Math.max(...waits.map((wait: number | undefined) => wait ?? 0))).toBeGreaterThan(3_500);
       expectProblem(await service.asHolder(limited.key, '/validate'), 429, 'rate_limited');
     });
 
