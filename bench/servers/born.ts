@@ -6,20 +6,10 @@ import type { Express } from 'express';
  * with Express's prototypes, and the change is none.
  */
 export function createBornServer(app: Express): Server {
-  return createServer(
-    {
-      IncomingMessage: bornWith(IncomingMessage, app.request),
-      ServerResponse: bornWith(ServerResponse, app.response),
-    },
-    app as RequestListener,
-  );
-}
-
-/** Node's own constructors are functions of the old kind, so another one may call them on its own instance. */
-function bornWith<T extends typeof IncomingMessage | typeof ServerResponse>(original: T, prototype: object): T {
-  function Born(this: object, ...values: unknown[]) {
-    Reflect.apply(original, this, values);
-  }
-  Born.prototype = prototype;
-  return Born as unknown as T;
+  class BornRequest extends IncomingMessage {}
+  class BornResponse extends ServerResponse<BornRequest> {}
+  Object.setPrototypeOf(BornRequest.prototype, app.request);
+  Object.setPrototypeOf(BornResponse.prototype, app.response);
+  Object.assign(app, { request: BornRequest.prototype, response: BornResponse.prototype });
+  return createServer({ IncomingMessage: BornRequest, ServerResponse: BornResponse }, app as RequestListener);
 }

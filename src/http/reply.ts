@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { PreparedJson } from '../prepared-json.ts';
 import { REPLAYED } from './idempotency-key.ts';
+import { endTogether } from './outbox.ts';
 import type { Problem } from './problem.ts';
 import { type RequestState, stateOf } from './request-state.ts';
 import { pageHeaders, securityHeaders } from './security-headers.ts';
@@ -26,7 +27,7 @@ export function sendJson(
   const { text, bytes } = body instanceof PreparedJson ? body : new PreparedJson(body);
   response.writeHead(status, headerList(stateOf(response), bytes, headers));
   // ASCII is the same bytes in both, and Node writes Latin-1 in a fraction of the time.
-  response.end(text, bytes === text.length ? 'latin1' : 'utf8');
+  endTogether(response, text, bytes === text.length ? 'latin1' : 'utf8');
 }
 
 export function sendProblem(response: ServerResponse, { status, headers, body }: Problem): void {
