@@ -17,13 +17,9 @@ const clientIp = z
 const why = {
   code: z.enum(ERROR_CODES),
   error: z.string(),
-  retryAfterSeconds: z
-    .int()
-    .positive()
-    .optional()
-    .meta({
-      description: 'When it is worth another try, where that is known: what `GET /validate` says as `Retry-After`.',
-    }),
+  retryAfterSeconds: z.int().positive().optional().meta({
+    description: 'When it is worth another try, where that is known: what `GET /validate` says as `Retry-After`.',
+  }),
 };
 const result = z.union([
   validation,
