@@ -57,7 +57,7 @@ function requireRange({ bucket, since, until }: AskedRange): Range {
     throw invalidRequest([{ pointer: '/until', detail: `must not be within the last ${bucket} of the year 9999` }]);
   }
   if (range === 'too long') {
-    const detail = `must be at most ${LONGEST_DAYS[bucket]} days before until, in buckets of a ${bucket}`;
+    const detail = `must be at most ${LONGEST_DAYS[bucket]} days before until where bucket is ${bucket}`;
     throw invalidRequest([{ pointer: '/since', detail }]);
   }
   return range;

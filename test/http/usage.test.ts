@@ -235,6 +235,12 @@ describe('the answer', () => {
     expectInvalid(await usageOfOrganization(service, org, asked), pointer);
   });
 
+  it('says how long a range may be', async () => {
+    const asked = { since: '2030-01-01T00:00:00Z', until: '2030-02-01T00:00:00.001Z' };
+    const { body } = await usageOfOrganization(service, newOrganization(), asked);
+    expect(body.error).toBe('since must be at most 31 days before until where bucket is hour.');
+  });
+
   it.each([
     [{ until: '0001-01-01T00:30:00Z' }, ['0001-01-01T00:00:00.000Z', '0001-01-01T01:00:00.000Z']],
     [{ until: '9999-12-31T23:00:00Z' }, ['9999-12-30T23:00:00.000Z', '9999-12-31T23:00:00.000Z']],
