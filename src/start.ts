@@ -1,7 +1,8 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
-import { compose, type Foundation } from './compose.ts';
+import { compose } from './compose/compose.ts';
+import type { Foundation } from './compose/foundation.ts';
 import { proveMasterKeys } from './data-keys/master-key-proof.ts';
 import type { ChangeFeed } from './database/change-feed/change-feed.ts';
 import type { Logger } from './observability/logger.ts';
@@ -50,14 +51,8 @@ export async function start(
   const service = compose({ ...options, servers, keyring: await openKeyring(secrets) });
   const metrics = config.metrics === null ? null : metricsServer(service.metrics.registry);
   const letGo = async () => {
-    service.close();
-    service.endingSweep.stop();
-    service.janitor.stop();
-    service.changeFeed?.stop();
-    service.rateLimits.stop();
     metrics?.close();
-    await service.usage.stop(FLUSH_LIMIT_MS);
-    service.audit.stop();
+    await service.background.stop(FLUSH_LIMIT_MS);
     await service.database.close(DATABASE_CLOSE_LIMIT_MS);
     await options.monitor.close(MONITOR_CLOSE_LIMIT_MS);
   };
@@ -78,10 +73,7 @@ export async function start(
     await letGo();
     throw error;
   }
-  service.usage.start(config.usageFlushMs);
-  service.endingSweep.start(config.organizations.sweepMs);
-  service.janitor.start(config.janitorMs);
-  service.audit.start(config.audit);
+  service.background.start(config);
 
   return {
     port: portOf(service.server),

@@ -1,13 +1,13 @@
-import type { Config } from './config.ts';
-import type { Database } from './database/database.ts';
-import type { Sweep } from './janitor/janitor.ts';
-import { describeError } from './observability/describe-error.ts';
-import type { Logger } from './observability/logger.ts';
-import type { Metrics } from './observability/metrics.ts';
-import { KeyUsage } from './usage/key-usage.ts';
-import { deleteOldCounts, deleteOldWriters, writeKeyUsage } from './usage/key-usage-store.ts';
-import { LastUsed, type WriteLastUsed } from './usage/last-used.ts';
-import { writeProviderKeyUses, writeServiceKeyUses } from './usage/last-used-store.ts';
+import type { Config } from '../config.ts';
+import type { Database } from '../database/database.ts';
+import type { Sweep } from '../janitor/janitor.ts';
+import { describeError } from '../observability/describe-error.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { KeyUsage } from '../usage/key-usage.ts';
+import { deleteOldCounts, deleteOldWriters, writeKeyUsage } from '../usage/key-usage-store.ts';
+import { LastUsed, type WriteLastUsed } from '../usage/last-used.ts';
+import { writeProviderKeyUses, writeServiceKeyUses } from '../usage/last-used-store.ts';
 
 export interface ComposedUsage {
   apiKeys: KeyUsage;

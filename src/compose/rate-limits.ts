@@ -1,8 +1,8 @@
-import { describeError } from './observability/describe-error.ts';
-import type { Logger } from './observability/logger.ts';
-import type { Metrics } from './observability/metrics.ts';
-import { RateLimits } from './rate-limits/rate-limits.ts';
-import { SharedWindows } from './rate-limits/shared-windows.ts';
+import { describeError } from '../observability/describe-error.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { RateLimits } from '../rate-limits/rate-limits.ts';
+import { SharedWindows } from '../rate-limits/shared-windows.ts';
 
 /** Rate limits: in Redis, if there is one, for all replicas together; else for this process alone. */
 export function composeRateLimits({

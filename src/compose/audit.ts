@@ -1,13 +1,13 @@
-import { Audit } from './audit/audit.ts';
-import { MovedHeads } from './audit/moved-heads.ts';
-import { type CutReport, Retention } from './audit/retention.ts';
-import type { Config } from './config.ts';
-import { AuditKeys } from './data-keys/audit-keys.ts';
-import type { DataKeys } from './data-keys/data-keys.ts';
-import type { Database } from './database/database.ts';
-import { describeError } from './observability/describe-error.ts';
-import type { Logger } from './observability/logger.ts';
-import type { Metrics } from './observability/metrics.ts';
+import { Audit } from '../audit/audit.ts';
+import { MovedHeads } from '../audit/moved-heads.ts';
+import { type CutReport, Retention } from '../audit/retention.ts';
+import type { Config } from '../config.ts';
+import { AuditKeys } from '../data-keys/audit-keys.ts';
+import type { DataKeys } from '../data-keys/data-keys.ts';
+import type { Database } from '../database/database.ts';
+import { describeError } from '../observability/describe-error.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
 
 export interface ComposedAudit {
   audit: Audit;
