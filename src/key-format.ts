@@ -27,7 +27,7 @@ export type Environment = (typeof ENVIRONMENTS)[number];
 
 const SERVICE = 'service';
 export type KeyKind = Environment | typeof SERVICE;
-/** With whatever prefix was set when it was issued; config.ts says what a prefix may be. */
+/** With whatever prefix was set when it was issued; config/variables.ts says what a prefix may be. */
 const SERVICE_KEY = new RegExp(`^[a-z][a-z0-9]{0,15}_${SERVICE}_${RANDOM_PART}$`);
 
 /** A key that was just made, and what may be kept of it. */

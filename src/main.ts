@@ -1,5 +1,5 @@
 import closeWithGrace from 'close-with-grace';
-import { ConfigurationError, loadConfig } from './config.ts';
+import { ConfigurationError, loadConfig } from './config/config.ts';
 import { MasterKeyMismatch } from './data-keys/master-key-proof.ts';
 import { MigrationsFailed } from './database/migrations.ts';
 import { DatabaseUnreachable } from './database/reach.ts';

@@ -1,4 +1,4 @@
-import type { EncryptionSecrets, MasterKeySource } from './config.ts';
+import type { EncryptionSecrets, MasterKeySource } from './config/config.ts';
 import { Keyring } from './encryption/keyring.ts';
 import { type MasterKey, masterKeyFromBytes } from './encryption/master-key.ts';
 

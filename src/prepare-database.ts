@@ -1,4 +1,4 @@
-import type { Config, Secrets } from './config.ts';
+import type { Config, Secrets } from './config/config.ts';
 import { applyMigrations } from './database/migrations.ts';
 import { type DatabaseServers, reachServers } from './database/reach.ts';
 import type { DatabaseServer } from './database/server.ts';

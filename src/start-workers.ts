@@ -1,4 +1,4 @@
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { metricsServer } from './observability/metrics-server.ts';
 import { prepareDatabase } from './prepare-database.ts';
 import { listen } from './start.ts';

@@ -7,7 +7,7 @@ import type { Fault } from '../audit/chain-verifier.ts';
 import { headsIn } from '../audit/moved-heads.ts';
 import { Retention } from '../audit/retention.ts';
 import { type LoggedHeads, Verification, type VerifiedChain } from '../audit/verification.ts';
-import { auditRetentionDays } from '../config.ts';
+import { auditRetentionDays } from '../config/config.ts';
 import { AuditKeys } from '../data-keys/audit-keys.ts';
 import { opensSystemKey, readSystemKey } from '../data-keys/master-key-proof.ts';
 import { type Maintenance, withMaintenance } from './maintenance.ts';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { databaseSecrets } from '../config.ts';
+import { databaseSecrets } from '../config/config.ts';
 import { applyMigrations } from '../database/migrations.ts';
 import { reachServers } from '../database/reach.ts';
 import { say } from './say.ts';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { ConfigurationError } from '../config.ts';
+import { ConfigurationError } from '../config/config.ts';
 import { MasterKeyMismatch } from '../data-keys/master-key-proof.ts';
 import { StillBusy } from '../data-keys/work-through.ts';
 import { MigrationsFailed } from '../database/migrations.ts';

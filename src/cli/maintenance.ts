@@ -1,4 +1,4 @@
-import { maintenanceSecrets } from '../config.ts';
+import { maintenanceSecrets } from '../config/config.ts';
 import { DataKeys } from '../data-keys/data-keys.ts';
 import { type Database, openDatabase } from '../database/database.ts';
 import { migrationsApplied } from '../database/migrations.ts';

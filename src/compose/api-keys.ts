@@ -14,7 +14,7 @@ import { keyTroubleEndpoints } from '../api-keys/trouble-endpoints.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { LeasedCache } from '../cache/leased-cache.ts';
 import type { Clerk } from '../clerk/clerk.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { DataKeys } from '../data-keys/data-keys.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';

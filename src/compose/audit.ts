@@ -1,7 +1,7 @@
 import { Audit } from '../audit/audit.ts';
 import { MovedHeads } from '../audit/moved-heads.ts';
 import { type CutReport, Retention } from '../audit/retention.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { AuditKeys } from '../data-keys/audit-keys.ts';
 import type { DataKeys } from '../data-keys/data-keys.ts';
 import type { Database } from '../database/database.ts';

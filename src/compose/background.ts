@@ -1,5 +1,5 @@
 import type { Clerk } from '../clerk/clerk.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { ChangeFeed } from '../database/change-feed/change-feed.ts';
 import type { Janitor } from '../janitor/janitor.ts';
 import type { EndingSweep } from '../organizations/ending-sweep.ts';

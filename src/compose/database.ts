@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { ChangeFeed, type Changes, noChangeFeed } from '../database/change-feed/change-feed.ts';
 import { notifyThrough } from '../database/change-feed/notify.ts';
 import { type Database, openDatabase } from '../database/database.ts';

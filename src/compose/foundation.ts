@@ -1,4 +1,4 @@
-import type { Config, Secrets } from '../config.ts';
+import type { Config, Secrets } from '../config/config.ts';
 import type { DatabaseServers } from '../database/reach.ts';
 import type { Keyring } from '../encryption/keyring.ts';
 import type { ExpressPrototypes } from '../http/express-prototypes.ts';

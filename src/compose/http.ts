@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { createApp } from '../http/app.ts';
 import type { Drain } from '../http/drain.ts';
 import type { Endpoint } from '../http/endpoint.ts';

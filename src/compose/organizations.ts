@@ -2,7 +2,7 @@ import { countApiKeys, revokeApiKeys } from '../api-keys/ending-store.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Clerk } from '../clerk/clerk.ts';
 import { type EventHandlers, webhookEndpoints } from '../clerk/endpoints.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { destroyDataKeys } from '../data-keys/ending-store.ts';
 import { CHANGES_CHANNEL, membershipChange } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';

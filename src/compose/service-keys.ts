@@ -1,6 +1,6 @@
 import type { Audit } from '../audit/audit.ts';
 import type { LeasedCache } from '../cache/leased-cache.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import type { Database } from '../database/database.ts';
 import type { Endpoint, ServiceAuthentication } from '../http/endpoint.ts';

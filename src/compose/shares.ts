@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 
 /** Of what caches may use. There are far more requests with an API key than reveals, and few services. */
 const CACHE_SHARES = { apiKeys: 0.75, providerKeys: 0.23, serviceKeys: 0.02 };

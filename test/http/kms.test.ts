@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { rewrapDataKeys } from '../../src/data-keys/rotation.ts';
 import { openDatabase } from '../../src/database/database.ts';
 import { openKeyring } from '../../src/open-keyring.ts';

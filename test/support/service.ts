@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { type ErrorMonitor, noErrorMonitor } from '../../src/observability/error-monitor.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import type { ProviderChecker } from '../../src/providers/provider-checker.ts';

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { DEVELOPMENT, MASTER_KEY, messageOf, PRODUCTION, problemsOf } from './environment.ts';
 
 const DATABASE_URL = PRODUCTION.KEY_SERVICE_DATABASE_URL;

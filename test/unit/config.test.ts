@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { databaseSecrets, loadConfig, maintenanceSecrets } from '../../src/config.ts';
+import { databaseSecrets, loadConfig, maintenanceSecrets } from '../../src/config/config.ts';
 import { SIGNING_SECRET } from '../support/webhooks.ts';
 import { DEVELOPMENT, MASTER_KEY, messageOf, PRODUCTION, problemsOf, REQUIRED } from './environment.ts';
 

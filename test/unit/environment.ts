@@ -1,4 +1,4 @@
-import { ConfigurationError, loadConfig } from '../../src/config.ts';
+import { ConfigurationError, loadConfig } from '../../src/config/config.ts';
 
 /** Nobody's: in two parts, so that it stands nowhere as a whole. */
 export const MASTER_KEY = ['8f1d03a7c6e2b954', '70fe3db81629c54a', 'e3971b60d8fa42c5', '09b7168edf34a25c'].join('');
