@@ -2,7 +2,7 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: './src/database/schema.ts',
+  schema: './src/database/schema/index.ts',
   out: './migrations',
   schemaFilter: ['key_service'],
   migrations: { schema: 'key_service' },

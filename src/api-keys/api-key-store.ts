@@ -1,6 +1,6 @@
 import { and, eq, exists, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { apiKeyCopies, apiKeys, apiKeyUses, organizations } from '../database/schema.ts';
+import { apiKeyCopies, apiKeys, apiKeyUses, organizations } from '../database/schema/index.ts';
 import type { ApiKey, ApiKeySettings, UsedApiKey } from './api-key.ts';
 import type { UsageLimit } from './usage-limit.ts';
 import { type UsageLimitOfKey, usageLimitColumns } from './usage-limit-store.ts';

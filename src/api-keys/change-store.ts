@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { apiKeys } from '../database/schema.ts';
+import { apiKeys } from '../database/schema/index.ts';
 import type { ApiKey, ApiKeySettings } from './api-key.ts';
 import { columns } from './api-key-store.ts';
 import { setUsageLimit, type UsageLimitOfKey } from './usage-limit-store.ts';

@@ -1,6 +1,6 @@
 import { and, asc, count, eq, inArray, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { apiKeys } from '../database/schema.ts';
+import { apiKeys } from '../database/schema/index.ts';
 
 /** Revokes an organisation's API keys for good, as of now unless an instant is given, so many at most. @returns how many they were */
 export async function revokeApiKeys(

@@ -1,5 +1,5 @@
 import type { Queries } from '../database/queries.ts';
-import { apiKeys } from '../database/schema.ts';
+import { apiKeys } from '../database/schema/index.ts';
 import type { ApiKey } from './api-key.ts';
 import { type ApiKeyToInsert, columns } from './api-key-store.ts';
 import type { UsageLimit } from './usage-limit.ts';

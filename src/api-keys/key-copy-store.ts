@@ -1,7 +1,7 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm';
 import { type WrappedDataKey, wrappedDataKeyColumns } from '../data-keys/wrapped-data-key.ts';
 import type { Queries } from '../database/queries.ts';
-import { apiKeyCopies, apiKeys, dataKeys, organizations } from '../database/schema.ts';
+import { apiKeyCopies, apiKeys, dataKeys, organizations } from '../database/schema/index.ts';
 import type { ApiKey } from './api-key.ts';
 
 export interface CopyToInsert {

@@ -1,6 +1,6 @@
 import { and, asc, inArray, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { apiKeys } from '../database/schema.ts';
+import { apiKeys } from '../database/schema/index.ts';
 
 /** Revokes those of these keys that are not revoked yet, whichever organisations they are of. */
 export async function revokeLeakedApiKeys(queries: Queries, keyHashes: readonly Buffer[]) {

@@ -1,7 +1,7 @@
 import { and, desc, eq, gt, isNotNull, isNull, lte, or, type SQL, sql } from 'drizzle-orm';
 import { olderThan } from '../database/older-than.ts';
 import type { Queries } from '../database/queries.ts';
-import { apiKeys, apiKeyUses, organizations } from '../database/schema.ts';
+import { apiKeys, apiKeyUses, organizations } from '../database/schema/index.ts';
 import type { Environment } from '../key-format.ts';
 import type { ListPosition } from '../paging.ts';
 import type { ApiKeyStatus, UsedApiKey } from './api-key.ts';

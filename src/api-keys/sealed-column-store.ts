@@ -1,7 +1,7 @@
 import { and, asc, count, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import type { Resealed } from '../data-keys/sealed-column.ts';
 import type { Queries } from '../database/queries.ts';
-import { apiKeyCopies, apiKeys, dataKeys } from '../database/schema.ts';
+import { apiKeyCopies, apiKeys, dataKeys } from '../database/schema/index.ts';
 
 /** A copy of a key as it rests. */
 export interface SealedCopy {

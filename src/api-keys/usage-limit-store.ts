@@ -1,7 +1,7 @@
 import { eq, type SQL, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
 import type { Queries } from '../database/queries.ts';
-import { apiKeys, apiKeyUsageLimits as limits } from '../database/schema.ts';
+import { apiKeys, apiKeyUsageLimits as limits } from '../database/schema/index.ts';
 import { nextRefill, remainingAt } from '../database/usage-limits.ts';
 import type { Refill, UsageLimit, WantedUsageLimit } from './usage-limit.ts';
 

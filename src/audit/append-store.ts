@@ -1,7 +1,7 @@
 import { asc, type SQL, sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
-import { auditChains, auditEvents } from '../database/schema.ts';
+import { auditChains, auditEvents } from '../database/schema/index.ts';
 import type { ChainedEvent, Head } from './event.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { auditChains, auditCheckpoints, auditEvents, organizations } from '../database/schema.ts';
+import { auditChains, auditCheckpoints, auditEvents, organizations } from '../database/schema/index.ts';
 import type { StoredCheckpoint, StoredEvent } from './chain-verifier.ts';
 import { type Head, NO_ORGANIZATION } from './event.ts';
 import { canonicalDetails } from './event-mac.ts';

@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, gt, gte, lt, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { auditEvents, organizations } from '../database/schema.ts';
+import { auditEvents, organizations } from '../database/schema/index.ts';
 import type { ListPosition } from '../paging.ts';
 import type { AuditAction, Details } from './event.ts';
 

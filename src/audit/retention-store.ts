@@ -1,6 +1,6 @@
 import { and, asc, eq, lt, lte, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { auditCheckpoints, auditEvents } from '../database/schema.ts';
+import { auditCheckpoints, auditEvents } from '../database/schema/index.ts';
 import type { StoredCheckpoint } from './chain-verifier.ts';
 
 /** Some chains that have events from before. */

@@ -1,6 +1,6 @@
 import { and, count, eq, gt, isNull, lte, type SQL, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { dataKeys } from '../database/schema.ts';
+import { dataKeys } from '../database/schema/index.ts';
 import { type WrappedDataKey, wrappedDataKeyColumns } from './wrapped-data-key.ts';
 
 /** Whose data key: an organisation's by its row id; null is `system`, of what belongs to no organisation. */

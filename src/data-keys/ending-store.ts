@@ -1,6 +1,6 @@
 import { asc, eq, inArray } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { dataKeys } from '../database/schema.ts';
+import { dataKeys } from '../database/schema/index.ts';
 
 /**
  * Destroys an organisation's data keys, the retired ones too. Nothing that they sealed is stored any more. They are locked

@@ -1,6 +1,6 @@
 import { and, asc, eq, gt, inArray, isNotNull, lt, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { dataKeys, organizations } from '../database/schema.ts';
+import { dataKeys, organizations } from '../database/schema/index.ts';
 import { currentOf, type OwnerId, ownedBy } from './data-key-store.ts';
 import { type WrappedDataKey, wrappedDataKeyColumns } from './wrapped-data-key.ts';
 

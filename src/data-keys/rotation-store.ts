@@ -1,6 +1,6 @@
 import { and, asc, count, eq, gt, ne, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { dataKeys } from '../database/schema.ts';
+import { dataKeys } from '../database/schema/index.ts';
 import { type WrappedDataKey, wrappedDataKeyColumns } from './wrapped-data-key.ts';
 
 /** Data keys that another master key than this one wraps, in the order of their ids. */

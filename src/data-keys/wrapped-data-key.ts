@@ -1,4 +1,4 @@
-import { dataKeys } from '../database/schema.ts';
+import { dataKeys } from '../database/schema/index.ts';
 import type { DataKeyIdentity } from '../encryption/master-key.ts';
 
 /** A data key as it rests: wrapped by the master key that it names. */

@@ -8,7 +8,7 @@ import pg from 'pg';
 import { within } from '../time-limit.ts';
 import { ConnectionTrouble, sqlStateOf } from './database-error.ts';
 import type { Queries } from './queries.ts';
-import { SCHEMA_NAME } from './schema.ts';
+import { SCHEMA_NAME } from './schema/index.ts';
 import { connectionOptions, type DatabaseServer } from './server.ts';
 
 const JOURNAL = '__drizzle_migrations';

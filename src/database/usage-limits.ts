@@ -1,5 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm';
-import { apiKeyUsageLimits } from './schema.ts';
+import { apiKeyUsageLimits } from './schema/index.ts';
 
 const { remaining, refillAmount, refillAt } = apiKeyUsageLimits;
 

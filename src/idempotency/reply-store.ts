@@ -2,7 +2,7 @@ import { and, asc, count, eq, gt, inArray, isNull, type SQL, sql } from 'drizzle
 import type { Resealed } from '../data-keys/sealed-column.ts';
 import { type WrappedDataKey, wrappedDataKeyColumns } from '../data-keys/wrapped-data-key.ts';
 import type { Queries } from '../database/queries.ts';
-import { dataKeys, idempotentReplies, organizations } from '../database/schema.ts';
+import { dataKeys, idempotentReplies, organizations } from '../database/schema/index.ts';
 
 export interface KeptReply {
   /** Of the request that was answered first. */

@@ -1,5 +1,5 @@
 import type { Queries } from '../database/queries.ts';
-import type { DestroyedSoFar } from '../database/schema.ts';
+import type { DestroyedSoFar } from '../database/schema/index.ts';
 
 /**
  * What an organisation has in other rooms, and what becomes of it when the organisation ends. All of it happens in the

@@ -1,7 +1,7 @@
 import type { Changed } from '../audit/audit.ts';
 import type { AuditAction, AuditEntry, Details } from '../audit/event.ts';
 import type { Queries } from '../database/queries.ts';
-import type { Destroyed } from '../database/schema.ts';
+import type { Destroyed } from '../database/schema/index.ts';
 import type { Belongings } from './belongings.ts';
 import { markDestroyed, noteDestruction, type Organization } from './ending-store.ts';
 

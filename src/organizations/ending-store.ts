@@ -1,6 +1,6 @@
 import { and, asc, eq, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { type Destroyed, type DestroyedSoFar, organizations } from '../database/schema.ts';
+import { type Destroyed, type DestroyedSoFar, organizations } from '../database/schema/index.ts';
 
 /** An organisation with all that is known of its end. */
 export interface Organization {

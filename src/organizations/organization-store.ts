@@ -1,6 +1,6 @@
 import { eq, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { organizations } from '../database/schema.ts';
+import { organizations } from '../database/schema/index.ts';
 
 /** An organisation as those see it who store something for it. */
 export interface HeldOrganization {

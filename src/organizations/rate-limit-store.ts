@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { organizations } from '../database/schema.ts';
+import { organizations } from '../database/schema/index.ts';
 import type { RateLimit } from '../rate-limits/rate-limit.ts';
 
 /** null for an organisation that is not known, too. */

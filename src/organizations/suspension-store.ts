@@ -1,6 +1,6 @@
 import { and, eq, isNotNull, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { organizations } from '../database/schema.ts';
+import { organizations } from '../database/schema/index.ts';
 
 /** @returns since when it is suspended, and whether it was not before */
 export async function markSuspended(queries: Queries, id: string): Promise<{ since: Date; changed: boolean }> {

@@ -1,6 +1,6 @@
 import { and, eq, exists, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { providerKeySources, providerKeys, providerKeyVersions } from '../database/schema.ts';
+import { providerKeySources, providerKeys, providerKeyVersions } from '../database/schema/index.ts';
 
 /**
  * Takes an organisation's keys out of every answer, as if they had been destroyed at that instant, and keeps their secrets.

@@ -1,6 +1,6 @@
 import { and, eq, ne } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { providerKeyVersions } from '../database/schema.ts';
+import { providerKeyVersions } from '../database/schema/index.ts';
 import type { KeyState, KeyStatus } from './key-state.ts';
 
 /** Stores what is known of one version, and of no other. @returns whether that version is kept still */

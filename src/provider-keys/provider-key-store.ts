@@ -9,7 +9,7 @@ import {
   providerKeys,
   providerKeyUses,
   providerKeyVersions,
-} from '../database/schema.ts';
+} from '../database/schema/index.ts';
 import type { KeyState } from './key-state.ts';
 import { type Owner, PLATFORM } from './owner.ts';
 

@@ -1,7 +1,7 @@
 import { and, asc, count, eq, inArray, isNull, type SQL, sql } from 'drizzle-orm';
 import type { Resealed } from '../data-keys/sealed-column.ts';
 import type { Queries } from '../database/queries.ts';
-import { dataKeys, providerKeys, providerKeyVersions } from '../database/schema.ts';
+import { dataKeys, providerKeys, providerKeyVersions } from '../database/schema/index.ts';
 
 /** A version of a provider key as it rests. */
 export interface SealedVersion {

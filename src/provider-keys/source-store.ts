@@ -1,6 +1,6 @@
 import { and, eq, isNull, ne, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { organizations, providerKeySources } from '../database/schema.ts';
+import { organizations, providerKeySources } from '../database/schema/index.ts';
 
 /** A source that has a row; the organisation's own key has none. */
 export type StoredSource = 'platform' | 'own-then-platform';

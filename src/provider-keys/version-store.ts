@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { providerKeys, providerKeyVersions } from '../database/schema.ts';
+import { providerKeys, providerKeyVersions } from '../database/schema/index.ts';
 import type { KeyState } from './key-state.ts';
 import type { Owner } from './owner.ts';
 import { ownedBy } from './provider-key-store.ts';

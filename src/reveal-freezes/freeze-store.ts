@@ -1,7 +1,7 @@
 import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
-import { revealFreezes } from '../database/schema.ts';
+import { revealFreezes } from '../database/schema/index.ts';
 
 /** What stands in the place of an organisation for all of them, and for what belongs to none. */
 export const EVERYWHERE = '00000000-0000-0000-0000-000000000000';

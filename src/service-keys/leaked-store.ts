@@ -1,6 +1,6 @@
 import { and, asc, inArray, isNull, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { serviceKeys } from '../database/schema.ts';
+import { serviceKeys } from '../database/schema/index.ts';
 
 /** Revokes those of these keys that are not revoked yet. */
 export async function revokeLeakedServiceKeys(queries: Queries, keyHashes: readonly Buffer[]) {

@@ -2,7 +2,7 @@ import { and, desc, eq, isNull, sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
 import { olderThan } from '../database/older-than.ts';
 import type { Queries } from '../database/queries.ts';
-import { serviceKeys, serviceKeyUses } from '../database/schema.ts';
+import { serviceKeys, serviceKeyUses } from '../database/schema/index.ts';
 import type { ListPosition } from '../paging.ts';
 import type { KnownServiceKey, ServiceKey, UsedServiceKey } from './service-key.ts';
 

@@ -1,6 +1,6 @@
 import { and, eq, gte, lt, type SQL, sql } from 'drizzle-orm';
 import type { Queries } from '../database/queries.ts';
-import { apiKeys, organizations, usageCounts } from '../database/schema.ts';
+import { apiKeys, organizations, usageCounts } from '../database/schema/index.ts';
 import type { Range } from './range.ts';
 
 /** How often something came to an outcome within a bucket. */

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Database } from '../database/database.ts';
 import type { Queries } from '../database/queries.ts';
-import { apiKeys, apiKeyUses, usageCounts, usageWriters } from '../database/schema.ts';
+import { apiKeys, apiKeyUses, usageCounts, usageWriters } from '../database/schema/index.ts';
 import type { UsageBatch, WriteUsage } from './key-usage.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
-import { providerKeys, providerKeyUses, serviceKeys, serviceKeyUses } from '../database/schema.ts';
+import { providerKeys, providerKeyUses, serviceKeys, serviceKeyUses } from '../database/schema/index.ts';
 import type { WriteLastUsed } from './last-used.ts';
 
 export const writeProviderKeyUses = (database: Database) => writerTo(database, providerKeyUses, providerKeys);

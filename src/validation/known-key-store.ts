@@ -1,7 +1,7 @@
 import { eq, sql } from 'drizzle-orm';
 import type { ValidatedApiKey } from '../api-keys/api-key.ts';
 import type { Database } from '../database/database.ts';
-import { apiKeys, organizations, providerKeys } from '../database/schema.ts';
+import { apiKeys, organizations, providerKeys } from '../database/schema/index.ts';
 import type { RateLimit } from '../rate-limits/rate-limit.ts';
 
 /** A key as it was found by its hash. */

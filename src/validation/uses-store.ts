@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
-import { apiKeyUsageLimits as limits } from '../database/schema.ts';
+import { apiKeyUsageLimits as limits } from '../database/schema/index.ts';
 import { nextRefill, remainingAt } from '../database/usage-limits.ts';
 import type { TakenUses, WantedUses } from './use-queue.ts';
 
