@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import { expiresAt } from '../expiry.ts';
 import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
 import { ifMatch } from '../http/if-match.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
-import { rateLimit } from '../rate-limits/schemas.ts';
 import type { KeyRotations } from './key-rotations.ts';
 import type { KeyUpdates } from './key-updates.ts';
 import {
@@ -11,17 +9,13 @@ import {
   apiKeyItem,
   etagOf,
   idOfKey,
-  ipAllowList,
   issuedKey,
   messageOf,
-  metadata,
   name,
-  refill,
-  remainingUses,
-  scopes,
   toDetails,
   toItem,
 } from './schemas.ts';
+import { settings } from './settings.ts';
 
 const LONGEST_GRACE_SECONDS = 365 * 24 * 60 * 60;
 
@@ -68,13 +62,7 @@ export function apiKeyChangeEndpoints(
           clerkOrgId,
           name: name.nullish(),
           enabled: z.boolean().optional(),
-          expiresAt: expiresAt.nullish(),
-          scopes: scopes.nullish(),
-          metadata: metadata.nullish(),
-          remainingUses: remainingUses.nullish(),
-          refill: refill.nullish(),
-          ipAllowList: ipAllowList.nullish(),
-          rateLimit: rateLimit.nullish(),
+          ...settings,
         }),
       },
       responses: {

@@ -1,10 +1,8 @@
 import { z } from 'zod';
-import { expiresAt } from '../expiry.ts';
 import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
 import { invalidRequest } from '../http/request-input.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
 import { cursor, encodeCursor, limit } from '../paging.ts';
-import { rateLimit } from '../rate-limits/schemas.ts';
 import { API_KEY_STATUSES } from './api-key.ts';
 import type { ApiKeys } from './api-keys.ts';
 import {
@@ -13,18 +11,14 @@ import {
   environment,
   etagOf,
   idOfKey,
-  ipAllowList,
   issuedKey,
   messageOf,
-  metadata,
   name,
-  refill,
-  remainingUses,
-  scopes,
   status,
   toDetails,
   toItem,
 } from './schemas.ts';
+import { settings, settingsOf } from './settings.ts';
 
 const params = z.object({ id: idOfKey });
 
@@ -99,13 +93,7 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           clerkOrgId,
           name: name.nullish(),
           environment: environment.default('live'),
-          expiresAt: expiresAt.nullish(),
-          scopes: scopes.nullish(),
-          metadata: metadata.nullish(),
-          remainingUses: remainingUses.nullish(),
-          refill: refill.nullish(),
-          ipAllowList: ipAllowList.nullish(),
-          rateLimit: rateLimit.nullish(),
+          ...settings,
           recoverable: z.boolean().default(false).meta({ description: 'Whether the key can be revealed again.' }),
         }),
       },
@@ -120,14 +108,8 @@ export function apiKeyEndpoints(apiKeys: ApiKeys, service: ServiceAuthentication
           clerkOrgId: body.clerkOrgId,
           name: body.name ?? null,
           environment: body.environment,
-          expiresAt: body.expiresAt ?? null,
-          scopes: body.scopes ?? null,
-          metadata: body.metadata ?? {},
-          remainingUses: body.remainingUses ?? null,
-          refill: body.refill ?? null,
-          ipAllowList: body.ipAllowList ?? null,
-          rateLimit: body.rateLimit ?? null,
           recoverable: body.recoverable,
+          ...settingsOf(body),
         };
         return apiKeys.issue(
           caller,

@@ -3,6 +3,7 @@ import { ROOT } from '../caller.ts';
 import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
 import { importedKeys, importResult } from './import-schemas.ts';
 import type { KeyImports } from './key-imports.ts';
+import { settingsOf } from './settings.ts';
 
 const LARGEST_BODY_BYTES = 1024 * 1024;
 
@@ -28,20 +29,16 @@ export function keyImportEndpoint(imports: KeyImports, service: ServiceAuthentic
       },
     },
     handle(caller, { body }, answering) {
-      const keys = body.keys.map(
-        ({ sha256, name, expiresAt, scopes, metadata, ipAllowList, rateLimit, remainingUses, refill, ...key }) => ({
-          ...key,
-          keyHash: sha256,
-          name: name ?? null,
-          expiresAt: expiresAt ?? null,
-          scopes: scopes ?? null,
-          metadata: metadata ?? {},
-          remainingUses: remainingUses ?? null,
-          refill: refill ?? null,
-          ipAllowList: ipAllowList ?? null,
-          rateLimit: rateLimit ?? null,
-        }),
-      );
+      const keys = body.keys.map((key) => ({
+        clerkOrgId: key.clerkOrgId,
+        keyHash: key.sha256,
+        keyPrefix: key.keyPrefix,
+        last4: key.last4,
+        name: key.name ?? null,
+        environment: key.environment,
+        enabled: key.enabled,
+        ...settingsOf(key),
+      }));
       return imports.import(
         caller,
         keys,

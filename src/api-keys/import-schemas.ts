@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { expiresAt } from '../expiry.ts';
 import { hashKey } from '../key-format.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
-import { rateLimit } from '../rate-limits/schemas.ts';
-import { environment, ipAllowList, metadata, name, refill, remainingUses, scopes } from './schemas.ts';
+import { environment, name } from './schemas.ts';
+import { settings } from './settings.ts';
 import { lacksLimit, NEEDS_LIMIT } from './usage-limit.ts';
 
 const MOST_KEYS = 1_000;
@@ -42,13 +41,7 @@ const importedKey = z
     name: name.nullish(),
     environment: environment.default('live'),
     enabled: z.boolean().default(true),
-    expiresAt: expiresAt.nullish(),
-    scopes: scopes.nullish(),
-    metadata: metadata.nullish(),
-    remainingUses: remainingUses.nullish(),
-    refill: refill.nullish(),
-    ipAllowList: ipAllowList.nullish(),
-    rateLimit: rateLimit.nullish(),
+    ...settings,
     keyPrefix: shown(LONGEST_PREFIX)
       .default('')
       .meta({ description: 'The start of the key, to recognise it by.', example: 'sk_old_' }),

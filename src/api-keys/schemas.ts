@@ -1,15 +1,12 @@
 import { z } from 'zod';
-import { normalRange } from '../ip-address.ts';
 import { ENVIRONMENTS } from '../key-format.ts';
 import type { Json } from '../prepared-json.ts';
 import { rateLimit } from '../rate-limits/schemas.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { API_KEY_STATUSES, apiKeyStatus } from './api-key.ts';
-import { MAX_SCOPES, SCOPE_PATTERN } from './scopes.ts';
+import { SCOPE_PATTERN } from './scopes.ts';
 import { REFILL_INTERVALS } from './usage-limit.ts';
 
-const MAX_RANGES = 64;
-const LARGEST_METADATA_BYTES = 4 * 1024;
 const instant = z.iso.datetime();
 
 export const json: z.ZodType<Json, Json> = z
@@ -28,20 +25,6 @@ export const name = z.string().min(1).max(255).meta({ description: 'For people t
 
 export const environment = z.enum(ENVIRONMENTS);
 
-export const scopes = z
-  .array(scope)
-  .max(MAX_SCOPES)
-  .transform((list) => [...new Set(list)])
-  .meta({ description: 'null: unrestricted; an empty list: nothing allowed.' });
-
-export const metadata = z
-  .record(z.string(), json)
-  .refine(
-    (value) => Buffer.byteLength(JSON.stringify(value)) <= LARGEST_METADATA_BYTES,
-    'must be at most 4 KiB as JSON',
-  )
-  .meta({ description: 'Anything of yours, returned by every validation.' });
-
 export const remainingUses = z
   .int()
   .min(0, 'must be 0 or more')
@@ -51,27 +34,6 @@ export const refill = z
   .strictObject({ amount: z.int().min(1, 'must be 1 or more'), interval: z.enum(REFILL_INTERVALS) })
   .meta({
     description: '`remainingUses` is set to `amount`, whatever it was, when each calendar day or month in UTC begins.',
-  });
-
-const range = z.string().transform((text, context) => {
-  const normal = normalRange(text);
-  if (normal !== null) return normal;
-  context.addIssue({
-    code: 'custom',
-    message: 'must be an IP address or a range of them (CIDR), such as 203.0.113.0/24',
-  });
-  return z.NEVER;
-});
-
-export const ipAllowList = z
-  .array(range)
-  .max(MAX_RANGES)
-  .transform((list) => [...new Set(list)])
-  .meta({
-    description:
-      'Where the key may be used from: IPv4 and IPv6 addresses and ranges (CIDR), which are kept by their first address. ' +
-      'null: anywhere; an empty list: nowhere.',
-    example: ['203.0.113.0/24', '2001:db8::/32'],
   });
 
 /** What is final comes first: a key that was revoked is so, whatever else is true of it. */
