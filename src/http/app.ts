@@ -1,12 +1,12 @@
 import express, { type Express } from 'express';
 import { documentation } from './documentation.ts';
-import { addEndpoints } from './edge.ts';
 import type { Endpoint } from './endpoint.ts';
 import { errorHandler, notFound } from './error-handler.ts';
 import type { Idempotency } from './idempotency.ts';
 import { observe, type RequestObserver } from './observe.ts';
 import { requestIdOf } from './request-id.ts';
 import { RequestState } from './request-state.ts';
+import { addEndpoints } from './routing.ts';
 import type { TrustProxy } from './trust-proxy.ts';
 
 export interface AppOptions {

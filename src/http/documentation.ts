@@ -1,10 +1,10 @@
 import { type RequestHandler, Router } from 'express';
 import swaggerUi from 'swagger-ui-express';
-import { refuseMethod } from './edge.ts';
 import type { Endpoint } from './endpoint.ts';
 import { openApiDocument } from './openapi.ts';
 import { sendJson, setPageHeaders } from './reply.ts';
 import { stateOf } from './request-state.ts';
+import { refuseMethod } from './routing.ts';
 
 const READ_METHODS = ['GET', 'HEAD'];
 /** The two public documents; nothing in them is anyone's. */

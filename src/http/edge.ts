@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Express, Request, RequestHandler, Response } from 'express';
+import type { Request, Response } from 'express';
 import { type Caller, callerName } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
 import { PreparedJson } from '../prepared-json.ts';
@@ -7,12 +7,11 @@ import { credentialsOf } from './credentials.ts';
 import type { Admission, AnsweringBy, AnyReply, Endpoint, RawInput } from './endpoint.ts';
 import { type Idempotency, keyedRequest, notKept, replyOnce } from './idempotency.ts';
 import { keyOf } from './idempotency-key.ts';
-import { MethodNotAllowed } from './method-not-allowed.ts';
 import { sendJson } from './reply.ts';
-import { type InputReader, inputReader } from './request-input.ts';
+import type { InputReader } from './request-input.ts';
 import { type RequestState, stateOf } from './request-state.ts';
 
-interface EdgeOptions {
+export interface EdgeOptions {
   /** Whether an answer that does not fit its schema is an error. */
   checkResponses: boolean;
   /** Whether there are proxies whose word is taken for where a request comes from. */
@@ -30,7 +29,7 @@ interface EdgeOptions {
  *
  * A promise only where something on the way has to be waited for: nothing has, where a known key is validated.
  */
-function serve(
+export function serve(
   endpoint: Endpoint,
   readInput: InputReader,
   { checkResponses, trustsProxies, idempotency }: EdgeOptions,
@@ -128,66 +127,4 @@ function call(endpoint: Endpoint) {
     input: RawInput,
     answering: AnsweringBy<AnyReply>,
   ) => ReturnType<Endpoint['handle']>;
-}
-
-/**
- * All endpoints, and a 405 for every path of theirs with another method. Straight in the app: each request would pay for a
- * router in it.
- */
-export function addEndpoints(app: Express, endpoints: readonly Endpoint[], options: EdgeOptions): void {
-  for (const [path, ofPath] of inOrder(byPath(endpoints))) {
-    const refusal = refuseMethod(path, ofPath.flatMap(methodsOf));
-    // Express answers HEAD through the GET handler unless something comes first.
-    if (ofPath.some(({ revealsSecret }) => revealsSecret)) app.head(path, refusal);
-    for (const endpoint of ofPath) {
-      const readInput = inputReader(endpoint.request, endpoint.largestBodyBytes);
-      app[endpoint.method](path, (request, response, next) => {
-        serve(endpoint, readInput, options, request, response)?.catch(next);
-      });
-    }
-    // Before a later path that has a parameter where this one has a word: `identify` is nobody's id, whatever the method.
-    app.all(path, refusal);
-  }
-}
-
-/**
- * As they were handed in, but for a path that would never be reached after another one that has a parameter where it has a
- * word: it comes right before that one.
- */
-function inOrder(groups: Map<string, Endpoint[]>): [path: string, ofPath: Endpoint[]][] {
-  const ordered: [string, Endpoint[]][] = [];
-  for (const group of groups) {
-    const place = ordered.findIndex(([earlier]) => takesFor(earlier, group[0]));
-    ordered.splice(place === -1 ? ordered.length : place, 0, group);
-  }
-  return ordered;
-}
-
-/** Whether a path takes another for one of its own. */
-function takesFor(path: string, other: string): boolean {
-  const words = other.split('/');
-  const segments = path.split('/');
-  return (
-    segments.length === words.length &&
-    segments.every((segment, index) => segment.startsWith(':') || segment === words[index])
-  );
-}
-
-/** Answers 405 and names the methods that the path does answer. */
-export function refuseMethod(path: string, methods: readonly string[]): RequestHandler {
-  return (_request, response, next) => {
-    stateOf(response).route = path;
-    next(new MethodNotAllowed(methods));
-  };
-}
-
-/** In the order in which the paths are first named. */
-function byPath(endpoints: readonly Endpoint[]): Map<string, Endpoint[]> {
-  const groups = new Map<string, Endpoint[]>();
-  for (const endpoint of endpoints) groups.set(endpoint.path, [...(groups.get(endpoint.path) ?? []), endpoint]);
-  return groups;
-}
-
-function methodsOf({ method, revealsSecret }: Endpoint): string[] {
-  return method === 'get' && !revealsSecret ? ['GET', 'HEAD'] : [method.toUpperCase()];
 }
