@@ -85,3 +85,17 @@ export class ServiceError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
+
+/**
+ * Makes an error without a stack trace: one that says what is as ordinary as its opposite, so that nobody will ask where it
+ * came from, and to find that out would be half of what it costs.
+ */
+export function traceless(make: () => ServiceError): ServiceError {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}

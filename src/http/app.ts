@@ -1,7 +1,7 @@
 import express, { type Express } from 'express';
 import { documentation } from './documentation.ts';
 import type { Endpoint } from './endpoint.ts';
-import { errorHandler, notFound } from './error-handler.ts';
+import { answerErrors, errorHandler, notFound } from './error-handler.ts';
 import type { Idempotency } from './idempotency.ts';
 import { observe, type RequestObserver } from './observe.ts';
 import { requestIdOf } from './request-id.ts';
@@ -49,9 +49,10 @@ export function createApp({
     observe(observer, request, response);
     next();
   });
-  addEndpoints(app, endpoints, { checkResponses, trustsProxies: trustProxy !== null, idempotency });
+  const answerError = answerErrors(errorDocsUrl);
+  addEndpoints(app, endpoints, { checkResponses, trustsProxies: trustProxy !== null, idempotency, answerError });
   if (docsEnabled) app.use(documentation(endpoints));
   app.use(notFound);
-  app.use(errorHandler(errorDocsUrl));
+  app.use(errorHandler(answerError));
   return app;
 }

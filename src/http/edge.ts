@@ -5,6 +5,7 @@ import { ServiceError } from '../errors.ts';
 import { PreparedJson } from '../prepared-json.ts';
 import { credentialsOf } from './credentials.ts';
 import type { Admission, AnsweringBy, AnyReply, Endpoint, RawInput } from './endpoint.ts';
+import type { AnswerError } from './error-handler.ts';
 import { type Idempotency, keyedRequest, notKept, replyOnce } from './idempotency.ts';
 import { keyOf } from './idempotency-key.ts';
 import { sendJson } from './reply.ts';
@@ -18,11 +19,12 @@ export interface EdgeOptions {
   trustsProxies: boolean;
   /** Needed where there are idempotent endpoints. */
   idempotency?: Idempotency | undefined;
+  answerError: AnswerError;
 }
 
 /**
  * The one way from HTTP into a use case and back, the same for every endpoint: authenticate, authorize, read, admit, call, check
- * the answer against its schema, send. Whatever is thrown on the way goes to the error handler.
+ * the answer against its schema, send. Whatever is thrown on the way is answered as a problem.
  *
  * Who the caller is and what it may do is decided before its request is looked at: who may not come in learns nothing about
  * what would have been wrong, and nobody's body is read for nothing.

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { ServiceError } from '../errors.ts';
 import { problemOf } from './problem.ts';
@@ -9,14 +10,24 @@ export const notFound: RequestHandler = (_request, _response, next) => {
 };
 
 /** Where every error of a request ends: kept for the log line, and answered with its public part. */
-export function errorHandler(docsUrl: string): ErrorRequestHandler {
+export type AnswerError = (error: unknown, response: ServerResponse) => void;
+
+export function answerErrors(docsUrl: string): AnswerError {
+  return (error, response) => {
+    const state = stateOf(response);
+    state.error = error;
+    sendProblem(response, problemOf(error, state.requestId, docsUrl));
+  };
+}
+
+/** Of what Express throws itself, and of what is no endpoint's. */
+export function errorHandler(answerError: AnswerError): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return (error: unknown, _request, response, _next) => {
-    const state = stateOf(response);
-    state.error = isMalformedPath(error)
+    const known = isMalformedPath(error)
       ? new ServiceError('invalid_request', 'The path is not valid percent-encoded UTF-8.')
       : error;
-    sendProblem(response, problemOf(state.error, state.requestId, docsUrl));
+    answerError(known, response);
   };
 }
 

@@ -17,7 +17,14 @@ export function addEndpoints(app: Express, endpoints: readonly Endpoint[], optio
     for (const endpoint of ofPath) {
       const readInput = inputReader(endpoint.request, endpoint.largestBodyBytes);
       app[endpoint.method](path, (request, response, next) => {
-        serve(endpoint, readInput, options, request, response)?.catch(next);
+        // Not `next`: Express would look through all that comes after it for an error handler.
+        try {
+          serve(endpoint, readInput, options, request, response)
+            ?.catch((error: unknown) => options.answerError(error, response))
+            .catch(next);
+        } catch (error) {
+          options.answerError(error, response);
+        }
       });
     }
     // Before a later path that has a parameter where this one has a word: `identify` is nobody's id, whatever the method.

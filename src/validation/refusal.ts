@@ -1,5 +1,5 @@
 import type { Refusal } from '../api-keys/api-key.ts';
-import { type ErrorCode, ServiceError } from '../errors.ts';
+import { type ErrorCode, ServiceError, traceless } from '../errors.ts';
 
 /** Why a key is refused whatever its holder asks for. */
 export type KeyRefusal = Refusal | { reason: 'invalid' | 'suspended' } | AddressRefusal | GuessingRefusal;
@@ -35,7 +35,7 @@ export function refused(refusal: KeyRefusal): ServiceError {
   // For who wonders in the log why a key is refused: behind a gateway it may be the gateway's.
   const context = refusal.reason === 'address' ? { address: refusal.address } : {};
   const retry = refusal.reason === 'guessing' ? { retryAfterSeconds: refusal.retryAfterSeconds } : {};
-  return new ServiceError(REFUSAL_CODES[refusal.reason], sentence(refusal), { context, ...retry });
+  return traceless(() => new ServiceError(REFUSAL_CODES[refusal.reason], sentence(refusal), { context, ...retry }));
 }
 
 function sentence(refusal: KeyRefusal): string {
