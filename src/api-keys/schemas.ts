@@ -98,9 +98,11 @@ export function toItem(key: UsedApiKey, at = new Date()): ApiKeyItem {
 
 /** With the key itself, this once. */
 export const issuedKey = apiKeyItem.extend({
-  key: z
-    .string()
-    .meta({ description: 'The whole key. Unless it is recoverable it is not stored and cannot be shown again.' }),
+  key: z.string().meta({
+    description:
+      'The whole key. Unless it is recoverable it is not stored, and is shown again to the same request alone, sent again ' +
+      'with its Idempotency-Key.',
+  }),
   message: z.string(),
 });
 

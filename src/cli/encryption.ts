@@ -115,7 +115,7 @@ function describeMasterKey({ id, role, dataKeys }: MasterKeyUse): string {
   if (role === 'current') return `${line}.`;
   if (role === 'unknown') return `${line}, which do not open: name it in ENCRYPTION_KEYS_ACCEPTED.`;
   return dataKeys === 0
-    ? `${line}: it can be removed from ENCRYPTION_KEYS_ACCEPTED. Backups that were made before may still need it.`
+    ? `${line}: it can be removed from ENCRYPTION_KEYS_ACCEPTED, unless it is the next one. Backups that were made before may still need it.`
     : `${line}: it is needed until \`key-service encryption rotate\` has wrapped them anew.`;
 }
 
