@@ -19,6 +19,8 @@ const REQUEST_LIMIT_MS = 30_000;
 const LIMITS_CHECKED_EVERY_MS = 1_000;
 /** For the answer to be read, after a request for a tunnel. */
 const REFUSED_TUNNEL_MS = 1_000;
+/** Before that, for the answers to what came before it; none takes longer. */
+const OWED_BEFORE_TUNNEL_MS = 2_000;
 /** Longer than the usual 60 s of load balancers, so that it is they who close an idle connection. */
 const KEEP_ALIVE_MS = 65_000;
 
@@ -50,8 +52,13 @@ export function createHttpServer(
     // Node has let go of it: of its errors, which would end the process, and of its end, which a stop would wait for.
     socket.on('error', () => socket.destroy());
     socket.resume();
-    setTimeout(() => socket.destroy(), REFUSED_TUNNEL_MS).unref();
-    refuseSocket(socket, refusal(undefined));
+    // After the answers to what came before it: in their place it would be taken for the first of them.
+    const pending = lastOwed(socket);
+    const limitMs = REFUSED_TUNNEL_MS + (pending === undefined ? 0 : OWED_BEFORE_TUNNEL_MS);
+    setTimeout(() => socket.destroy(), limitMs).unref();
+    const refuseTunnel = () => refuseSocket(socket, refusal(undefined));
+    if (pending === undefined) refuseTunnel();
+    else pending.once('finish', refuseTunnel);
   });
   // The limit in bytes is enough. Node's limit in number would drop the rest unseen, a second Authorization among it.
   server.maxHeadersCount = 0;

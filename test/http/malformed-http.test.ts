@@ -67,6 +67,19 @@ describe('what is no valid HTTP request', () => {
     socket.destroy();
   });
 
+  it.each([
+    ['at once', ['GET /health'], [200]],
+    ['when the database has been asked', ['GET /health', 'GET /internal/api-keys?clerkOrgId=org_tunnel'], [200, 200]],
+  ])(
+    'a tunnel does not take the place of the answers to what came before it, given %s',
+    async (_when, before, statuses) => {
+      const requests = before.map((line) => lines(`${line} HTTP/1.1`, 'Host: a', `X-Service-Key: ${SERVICE_KEY}`));
+      const { status, rest } = await sendRaw(service.port, `${requests.join('')}${requestHead('CONNECT canary:443')}`);
+      const others = [...rest.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, other]) => Number(other));
+      expect([status, ...others]).toEqual([...statuses, 400]);
+    },
+  );
+
   it('417: an expectation that is not known is answered with a request id, and kept by nobody', async () => {
     const { status, headers } = await sendRaw(service.port, requestHead('GET /health', 'Expect: the-unexpected'));
     // Ignoring what is not known is allowed as well (RFC 9110 §10.1.1).
