@@ -11,6 +11,7 @@ import { ensureOrganization } from '../organizations/organizations.ts';
 import { type ListPosition, type ListRange, pageOf } from '../paging.ts';
 import type { Json } from '../prepared-json.ts';
 import type { RateLimit } from '../rate-limits/rate-limit.ts';
+import { requireFuture } from '../require-future.ts';
 import type { UsedApiKey } from './api-key.ts';
 import { findApiKey, insertApiKey, revokeApiKey } from './api-key-store.ts';
 import { issuedEvent, revokedEvent } from './events.ts';
@@ -57,10 +58,11 @@ export class ApiKeys {
   /**
    * The answer is made of the item and the key itself: the only time that it is known, unless it is recoverable.
    *
-   * @throws ServiceError `organization_deleted`; `invalid_request` for a refill without a limit; `encryption_unavailable` for a
+   * @throws ServiceError `organization_deleted`; `invalid_request` for a refill without a limit and an expiry that has passed; `encryption_unavailable` for a
    * recoverable one
    */
   async issue<R>(caller: Caller, wanted: NewApiKey, answering: Answering<IssuedApiKey, R>): Promise<R> {
+    requireFuture([{ pointer: '/expiresAt', instant: wanted.expiresAt }]);
     requireLimitToRefill(wanted);
     if (!wanted.recoverable) return this.#issue(caller, wanted, { sealing: null, answering });
     const { database, copies } = this.#dependencies;

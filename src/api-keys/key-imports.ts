@@ -8,6 +8,7 @@ import type { Changes } from '../database/change-feed/change-feed.ts';
 import { ServiceError } from '../errors.ts';
 import { ensureOrganizations } from '../organizations/organizations.ts';
 import { rateLimitText } from '../rate-limits/rate-limit.ts';
+import { requireFuture } from '../require-future.ts';
 import type { ApiKey, ApiKeySettings } from './api-key.ts';
 import { type InsertedApiKey, insertNewApiKeys } from './import-store.ts';
 import { limitDetails } from './usage-limit.ts';
@@ -38,9 +39,10 @@ export class KeyImports {
    *
    * The answer is made of a result for each item, in their order.
    *
-   * @throws ServiceError `organization_deleted`, which names the first item of one
+   * @throws ServiceError `organization_deleted`, which names the first item of one; `invalid_request` for an expiry that has passed
    */
   async import<R>(caller: Caller, keys: readonly ImportedKey[], answering: Answering<ImportResult[], R>): Promise<R> {
+    requireFuture(keys.map(({ expiresAt }, place) => ({ pointer: `/keys/${place}/expiresAt`, instant: expiresAt })));
     const wanted = keys.map((key) => ({ ...key, id: uuidv7(), rotatedFrom: null }));
     const first = new Map(wanted.toReversed().map((key) => [keyHashOf(key.keyHash), key]));
     const { answer, isNew } = await this.#audit.change(caller, async (queries) => {

@@ -6,6 +6,7 @@ import { keyHashOf } from '../database/change-feed/change.ts';
 import type { Changes } from '../database/change-feed/change-feed.ts';
 import { ServiceError } from '../errors.ts';
 import { rateLimitText } from '../rate-limits/rate-limit.ts';
+import { requireFuture } from '../require-future.ts';
 import type { ApiKeySettings, UsedApiKey } from './api-key.ts';
 import { findApiKey } from './api-key-store.ts';
 import { updateApiKey } from './change-store.ts';
@@ -38,7 +39,7 @@ export class KeyUpdates {
    * settings; the others do as soon as after a revocation.
    *
    * @throws ServiceError `api_key_not_found`, `organization_deleted`, `api_key_ended` for a key that was revoked,
-   * `precondition_failed`, `invalid_request` for a refill of a key without a limit, `api_key_rotated` where one that was rotated would stop later, or `service_key_forbidden` where a
+   * `precondition_failed`, `invalid_request` for a refill of a key without a limit and an expiry that has passed, `api_key_rotated` where one that was rotated would stop later, or `service_key_forbidden` where a
    * list of scopes would become null and the caller is not root
    */
   async update(
@@ -47,6 +48,7 @@ export class KeyUpdates {
     wanted: WantedSettings,
   ): Promise<UsedApiKey> {
     requireUuid(id);
+    requireFuture([{ pointer: '/expiresAt', instant: wanted.expiresAt }]);
     const { apiKey, keyHash } = await this.#audit.change(caller, async (queries) => {
       const before = await holdApiKey(queries, clerkOrgId, id);
       if (revisions !== null && !revisions.includes(before.revision)) throw moved(before.revision);

@@ -10,6 +10,7 @@ import type { Database } from '../database/database.ts';
 import { ServiceError } from '../errors.ts';
 import { generateKey } from '../key-format.ts';
 import { type ListPosition, type ListRange, pageOf } from '../paging.ts';
+import { requireFuture } from '../require-future.ts';
 import type { UsedServiceKey } from './service-key.ts';
 import { insertServiceKey, listServiceKeys, revokeServiceKey } from './service-key-store.ts';
 
@@ -39,12 +40,17 @@ export class ServiceKeys {
     this.#prefix = prefix;
   }
 
-  /** The answer is made of the item and the key itself: the only time that it is known. */
+  /**
+   * The answer is made of the item and the key itself: the only time that it is known.
+   *
+   * @throws ServiceError `invalid_request` for an expiry that has passed
+   */
   async issue<R>(
     caller: ServiceCaller,
     settings: NewServiceKey,
     answering: Answering<IssuedServiceKey, R>,
   ): Promise<R> {
+    requireFuture([{ pointer: '/expiresAt', instant: settings.expiresAt }]);
     const { key, hash, keyPrefix, last4 } = generateKey(this.#prefix, 'service');
     const answer = await this.#audit.change(caller, async (queries) => {
       await answering.begin(queries);

@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listEvents } from '../support/audit.ts';
 import { newOrganization, SERVICE_KEY } from '../support/client.ts';
@@ -142,6 +143,30 @@ describe('The same request with the same Idempotency-Key', () => {
       ],
       ['api_key.issued', 'buyer', first.headers.get('x-request-id'), expect.anything(), expect.anything()],
     ]);
+  });
+
+  it('is answered the same when the expiry that it names has come', async () => {
+    const clerkOrgId = newOrganization();
+    const expiresAt = new Date(Date.now() + 1_500).toISOString();
+    const sha256 = randomBytes(32).toString('hex');
+    const requests = [
+      [API_KEYS, { clerkOrgId, expiresAt }],
+      [`${API_KEYS}/import`, { keys: [{ clerkOrgId, sha256, expiresAt }] }],
+      ['/internal/service-keys', { name: newName(), expiresAt }],
+    ] as const;
+    const key = newIdempotencyKey();
+    const sendAll = (idempotencyKey: string) =>
+      Promise.all(requests.map(([path, body]) => send(idempotencyKey, path, body)));
+    const first = await sendAll(key);
+    expect(first.map(({ status }) => status)).toEqual([201, 200, 201]);
+    await sleep(Date.parse(expiresAt) - Date.now() + 1);
+    const again = await sendAll(key);
+    expect(again.map(({ text }) => text)).toEqual(first.map(({ text }) => text));
+    expect(again.every(isReplayed)).toBe(true);
+    const pointers = ['/expiresAt', '/keys/0/expiresAt', '/expiresAt'];
+    for (const [place, answer] of (await sendAll(newIdempotencyKey())).entries()) {
+      expectInvalid(answer, pointers[place] as string);
+    }
   });
 
   it('is refused the same, whatever has become possible since, and that too is said', async () => {
