@@ -3,6 +3,7 @@ import { ConfigurationError, loadConfig } from './config/config.ts';
 import { MasterKeyMismatch } from './data-keys/master-key-proof.ts';
 import { MigrationsFailed } from './database/migrations.ts';
 import { DatabaseUnreachable } from './database/reach.ts';
+import { boundHeapGrowth } from './heap-growth.ts';
 import { describeError } from './observability/describe-error.ts';
 import { type ErrorMonitor, noErrorMonitor } from './observability/error-monitor.ts';
 import { createLogger } from './observability/logger.ts';
@@ -18,6 +19,7 @@ import { Workers } from './workers/workers.ts';
 const STOP_LIMIT_MS = 10_000;
 const LOG_LIMIT_MS = 250;
 
+boundHeapGrowth();
 const { config, secrets } = readConfigurationOrExit();
 // This process is the whole service, or the primary of its workers, or one of these.
 const worker = workerDuties();
