@@ -43,6 +43,8 @@ async function kept(key: ProviderKeyHistory) {
   return versions.map(({ version, status }: Record<string, unknown>) => [version, status]);
 }
 
+const MOST_ATTEMPTS = 20;
+
 describe('a rollback', () => {
   it('that comes after a save it knew nothing of is the version after that', async () => {
     const key = await keyWith(2);
@@ -90,15 +92,22 @@ describe('a rollback', () => {
   });
 
   it('does not bring it back into a key that was saved since either', async () => {
-    const key = await keyWith(2);
-    const [, save, rollback] = await inTurn(
-      key.remove,
-      () => key.save(secretOf(3)),
-      () => key.rollback(1),
-    );
-    expect({ status: save?.status, version: save?.body.version }).toEqual({ status: 201, version: 3 });
-    expectProblem(rollback as Answer, 404, 'provider_key_version_not_found');
-    expect((await key.sealed()).map(({ version }) => version)).toEqual([3]);
+    // PostgreSQL keeps the first of those who wait for a row first, and lets the others go in either order.
+    const codes: string[] = [];
+    while (!codes.includes('provider_key_version_not_found') && codes.length < MOST_ATTEMPTS) {
+      const key = await keyWith(2);
+      const [, save, rollback] = await inTurn(
+        key.remove,
+        () => key.save(secretOf(3)),
+        () => key.rollback(1),
+      );
+      expect({ status: save?.status, version: save?.body.version }).toEqual({ status: 201, version: 3 });
+      expect(rollback?.status).toBe(404);
+      codes.push(rollback?.body.code);
+      expect((await key.sealed()).map(({ version }) => version)).toEqual([3]);
+    }
+    expect(codes.pop()).toBe('provider_key_version_not_found');
+    expect(codes.every((code) => code === 'provider_key_not_found')).toBe(true);
   });
 
   it('does not bring back what ended with its organisation', async () => {

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { TestService } from './service.ts';
 
 export interface HeldProviderKeys {
-  /** Begins a change, and resolves when it waits for its turn; changes have theirs in the order they began to wait. */
+  /** Begins a change, and resolves when it waits for its turn; the first to wait has it first. */
   queue<T>(change: () => Promise<T>): Promise<{ answer: Promise<T> }>;
   /** From now on they happen. */
   release(): Promise<void>;
