@@ -91,7 +91,10 @@ describe('POST /internal/api-keys/:id/rotate', () => {
         expect(hasWrongChecksum('ks', body.key)).toBe(false);
         const { revokedAt } = body.previous;
         const after = { status: 'revoked', revokedAt, updatedAt: revokedAt, revision: 2, rotatedTo: body.id };
-        expect(await get(old)).toEqual({ ...before, ...after, lastUsedAt: expect.anything() });
+        // That it was used is written with the next flush.
+        await expect
+          .poll(() => get(old), { timeout: 10_000 })
+          .toEqual({ ...before, ...after, lastUsedAt: expect.anything() });
       },
     );
 
