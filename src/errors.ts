@@ -86,6 +86,19 @@ export class ServiceError extends Error {
   }
 }
 
+/** More of what is wrong helps nobody, and would be an answer larger than the request. */
+const MOST_FIELDS_TOLD = 100;
+
+/** `invalid_request`, which names each field and what is wrong with it. */
+export function invalidRequest(fields: readonly InvalidField[]): ServiceError {
+  const first = fields[0] ?? { pointer: '', detail: 'is not valid' };
+  const more = fields.length > 1 ? ` (and ${fields.length - 1} more)` : '';
+  const subject = first.pointer === '' ? 'The request' : first.pointer.slice(1);
+  return new ServiceError('invalid_request', `${subject} ${first.detail}${more}.`, {
+    fields: fields.slice(0, MOST_FIELDS_TOLD),
+  });
+}
+
 /**
  * Makes an error without a stack trace: one that says what is as ordinary as its opposite, so that nobody will ask where it
  * came from, and to find that out would be half of what it costs.

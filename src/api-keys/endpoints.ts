@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { invalidRequest } from '../errors.ts';
 import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
-import { invalidRequest } from '../http/invalid-request.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
 import { cursor, encodeCursor, limit } from '../paging.ts';
 import { API_KEY_STATUSES } from './api-key.ts';

@@ -1,4 +1,4 @@
-import { ServiceError } from '../errors.ts';
+import { invalidRequest } from '../errors.ts';
 
 export const REFILL_INTERVALS = ['day', 'month'] as const;
 
@@ -31,9 +31,7 @@ export function lacksLimit(
 
 /** @throws ServiceError `invalid_request` for a refill without a limit */
 export function requireLimitToRefill(wanted: WantedUsageLimit, before?: UsageLimit['remainingUses']): void {
-  if (!lacksLimit(wanted, before)) return;
-  const fields = [{ pointer: '/refill', detail: NEEDS_LIMIT }];
-  throw new ServiceError('invalid_request', `refill ${NEEDS_LIMIT}.`, { fields });
+  if (lacksLimit(wanted, before)) throw invalidRequest([{ pointer: '/refill', detail: NEEDS_LIMIT }]);
 }
 
 /** What the audit is told of a limit: of its parts those that are given. */

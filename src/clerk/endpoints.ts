@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Caller } from '../caller.ts';
+import { invalidRequest } from '../errors.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
-import { invalidRequest } from '../http/invalid-request.ts';
 import { signedEvent } from './webhook.ts';
 import { webhookAuthentication } from './webhook-authentication.ts';
 import { EVENTS, type Meaning } from './webhook-events.ts';

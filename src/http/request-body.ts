@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import express, { type Request, type RequestHandler, type Response } from 'express';
-import { ServiceError } from '../errors.ts';
+import { invalidRequest, ServiceError } from '../errors.ts';
 import { timesSent } from './credentials.ts';
-import { invalidRequest } from './invalid-request.ts';
 
 export const jsonParser = (limit: number) =>
   express.json({

@@ -1,8 +1,8 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
-import type { InvalidField } from '../errors.ts';
+import { type InvalidField, invalidRequest } from '../errors.ts';
 import type { RawInput, RequestSchemas } from './endpoint.ts';
-import { invalidRequest, TOLD } from './invalid-request.ts';
+import { TOLD } from './invalid-fields.ts';
 import { bytesReader, jsonParser, readBody, refuseRepeatedContentType } from './request-body.ts';
 import { findUnsafeText } from './safe-text.ts';
 import { validationMessage } from './validation-messages.ts';

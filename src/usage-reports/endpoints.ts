@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { keyNotFound, requireUuid } from '../api-keys/not-found.ts';
 import { idOfKey } from '../api-keys/schemas.ts';
+import { invalidRequest } from '../errors.ts';
 import { type Endpoint, endpoint, type ServiceAuthentication } from '../http/endpoint.ts';
-import { invalidRequest } from '../http/invalid-request.ts';
 import { instant } from '../instant.ts';
 import { clerkOrgId } from '../organizations/schemas.ts';
 import { type AskedRange, BUCKETS, LONGEST_DAYS, type Range, rangeOf } from './range.ts';

@@ -1,5 +1,5 @@
 import type { RequestOrigin } from '../caller.ts';
-import { ServiceError } from '../errors.ts';
+import { invalidRequest } from '../errors.ts';
 import { normalAddress } from '../ip-address.ts';
 
 /** Whether a service key is good. A promise only where it has to be looked up; a failure to look is thrown. */
@@ -45,5 +45,5 @@ function originOf({ requestId }: RequestOrigin, named: string | null): ClientOri
   const address = named === null ? null : normalAddress(named);
   if (address !== null) return { requestId, address, addressIsClients: true };
   const detail = named === null ? 'has more than one X-Client-IP header' : 'has an X-Client-IP that is no IP address';
-  throw new ServiceError('invalid_request', `The request ${detail}.`, { fields: [{ pointer: '', detail }] });
+  throw invalidRequest([{ pointer: '', detail }]);
 }

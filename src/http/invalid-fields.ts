@@ -1,19 +1,6 @@
 import type { z } from 'zod';
-import { type InvalidField, ServiceError } from '../errors.ts';
+import type { InvalidField } from '../errors.ts';
 import { publicName } from './safe-text.ts';
-
-/** More of what is wrong helps nobody, and would be an answer larger than the request. */
-const MOST_FIELDS_TOLD = 100;
-
-/** A 400 that names each field and what is wrong with it. */
-export function invalidRequest(fields: readonly InvalidField[]): ServiceError {
-  const first = fields[0] ?? { pointer: '', detail: 'is not valid' };
-  const more = fields.length > 1 ? ` (and ${fields.length - 1} more)` : '';
-  const subject = first.pointer === '' ? 'The request' : first.pointer.slice(1);
-  return new ServiceError('invalid_request', `${subject} ${first.detail}${more}.`, {
-    fields: fields.slice(0, MOST_FIELDS_TOLD),
-  });
-}
 
 /** Names below the second are the caller's own, of its metadata say, and are not sent back. Places in a list are no names. */
 const NAMES_TOLD = 2;
