@@ -16,7 +16,7 @@ module.exports = {
       name: 'the-ground-stands-on-nothing',
       severity: 'error',
       from: {
-        path: '^src/(errors|answering|caller|expiry|instant|ip-address|key-format|package-version|paging|prepared-json|rounds|time-limit)\\.ts$',
+        path: '^src/(errors|answering|caller|canonical-json|expiry|instant|ip-address|key-format|package-version|paging|prepared-json|rounds|time-limit)\\.ts$',
       },
       to: { path: '^src/' },
     },

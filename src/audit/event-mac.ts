@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { canonicalJson } from '../canonical-json.ts';
 import { encodeAad } from '../encryption/aad.ts';
 import type { ChainedEvent } from './event.ts';
 
@@ -88,12 +89,4 @@ const UNLIKE_IN_JAVASCRIPT = /\.|\d{16}/;
 export function canonicalDetails(stored: string): string {
   if (UNLIKE_IN_JAVASCRIPT.test(stored.replace(STRINGS, ''))) return stored;
   return canonicalJson(JSON.parse(stored));
-}
-
-/** JSON in which equal values are equal text. */
-function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(',')}}`;
 }

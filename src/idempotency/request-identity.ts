@@ -1,5 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import { callerName } from '../caller.ts';
+import { canonicalJson } from '../canonical-json.ts';
 import { encodeAad } from '../encryption/aad.ts';
 import type { KeyedRequest } from '../http/idempotency.ts';
 
@@ -32,14 +33,10 @@ export function organizationOf({ body }: KeyedRequest): string | undefined {
  */
 export function bodyMac(key: Buffer, scope: Buffer, body: unknown): Buffer {
   return createHmac('sha256', key)
-    .update(encodeAad(['idempotent-request', VERSION, scope.toString('hex'), sortedJson(body)]))
+    .update(
+      encodeAad(['idempotent-request', VERSION, scope.toString('hex'), body === undefined ? '' : canonicalJson(body)]),
+    )
     .digest();
-}
-
-function sortedJson(value: unknown): string {
-  const sorted = (_name: string, member: unknown) =>
-    isObject(member) ? Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => (a < b ? -1 : 1))) : member;
-  return JSON.stringify(value, sorted) ?? '';
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
