@@ -52,7 +52,7 @@ export interface AppendStatements {
    * Stores the events of every chain whose head is still the one they were chained to, and moves it. They are durable when
    * it resolves; what is stored of a chain is all of its events or none.
    *
-   * @returns those chains
+   * @returns the other chains
    */
   append(batch: Batch, limitMs: number): Promise<Set<string>>;
 }
@@ -83,15 +83,20 @@ export function prepareAppend(database: Database): AppendStatements {
       returning ${auditChains.chain} as chain`);
     const stored = queries.$with('stored', {}).as(sql`
       ${insertFrom(sql`${sql.placeholder('events')}`)} where chain in (select moved.chain from moved)`);
-    return queries.with(locked, moved, stored).select({ chain: moved.chain }).from(moved);
+    // Not those that were, which are nearly always all of them: each row costs as much to read as to make.
+    return queries
+      .with(locked, moved, stored)
+      .select({ chain: sql<string>`asked.chain` })
+      .from(sql`unnest(${sql.placeholder('chains')}::uuid[]) as asked(chain)`)
+      .where(sql`asked.chain not in (select moved.chain from moved)`);
   });
   return {
     readHeads: (chains, limitMs) => read({ chains }, limitMs),
     async append({ events, before, after }, limitMs) {
       const chains = before.map(({ chain }) => chain);
       const texts = { before: headsText(before), after: headsText(after), events: eventsText(events) };
-      const moved = await append({ chains, ...texts }, limitMs);
-      return new Set(moved.map(({ chain }) => chain));
+      const unmoved = await append({ chains, ...texts }, limitMs);
+      return new Set(unmoved.map(({ chain }) => chain));
     },
   };
 }

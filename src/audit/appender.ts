@@ -65,13 +65,11 @@ export class Appender {
     const before = await this.#heads(chains, msLeft());
     const linked = link(key, before, events);
     const batch = { before, after: linked.heads, events: linked.events };
-    const stored = await this.#statements.append(batch, msLeft()).catch((error: unknown) => {
+    const overtaken = await this.#statements.append(batch, msLeft()).catch((error: unknown) => {
       this.#known.forget(chains);
       throw error;
     });
-    const overtaken = new Set<string>();
-    for (const { chain } of linked.heads) if (!stored.has(chain)) overtaken.add(chain);
-    return { ...(overtaken.size === 0 ? linked : only(stored, linked)), overtaken };
+    return { ...(overtaken.size === 0 ? linked : without(overtaken, linked)), overtaken };
   }
 
   async #heads(chains: readonly string[], limitMs: number): Promise<Head[]> {
@@ -88,10 +86,10 @@ export class Appender {
 
 const chainsOf = (events: readonly UnchainedEvent[]) => [...new Set(events.map(({ chain }) => chain))];
 
-/** What of it is in these chains; what has no chain stays. */
-function only(chains: ReadonlySet<string>, { events, heads, homeless }: Linked): Linked {
-  const isOne = ({ chain }: { chain: string }) => chains.has(chain);
-  return { events: events.filter(isOne), heads: heads.filter(isOne), homeless };
+/** What of it is in other chains than these; what has no chain stays. */
+function without(chains: ReadonlySet<string>, { events, heads, homeless }: Linked): Linked {
+  const isOther = ({ chain }: { chain: string }) => !chains.has(chain);
+  return { events: events.filter(isOther), heads: heads.filter(isOther), homeless };
 }
 
 function joined(one: Linked, other: Linked): Linked {

@@ -1,4 +1,3 @@
-import { uuidv7 } from 'uuidv7';
 import type { Caller } from '../caller.ts';
 import type { AuditKeys } from '../data-keys/audit-keys.ts';
 import type { Database } from '../database/database.ts';
@@ -8,11 +7,14 @@ import { countdown } from '../time-limit.ts';
 import { Appender } from './appender.ts';
 import type { Linked } from './chain.ts';
 import { type AuditEntry, type UnchainedEvent, unchainedEvent } from './event.ts';
+import { newEventId } from './event-id.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { MovedHeads } from './moved-heads.ts';
 
 /** Reveals that are recorded together: some hundred kilobytes, and a few milliseconds of PostgreSQL. */
 const LARGEST_BATCH = 500;
+/** A commit costs PostgreSQL as much as a few events do. */
+const FEWEST_IN_A_BATCH = 16;
 /** Reveals that wait for the next: some 4 MiB, and what a few transactions write. */
 const MOST_WAITING = 4_000;
 /** A batch that takes longer has failed; whoever waits for it is told so, and the next one begins. */
@@ -59,6 +61,7 @@ export class Audit {
     this.#reveals = new GroupCommit({
       commit: (events) => this.#commitReveals(events),
       largest: LARGEST_BATCH,
+      fewest: FEWEST_IN_A_BATCH,
       waiting: MOST_WAITING,
       failure: (reason) => auditUnavailable({ reason }),
     });
@@ -113,22 +116,22 @@ export class Audit {
       onEvents('failed', 1);
       throw error;
     }
-    onEvents('written', 1);
     onWaited(performance.now() - began);
   }
 
   #eventOf(caller: Caller, entry: AuditEntry): UnchainedEvent {
     const { now = () => new Date() } = this.#options;
-    return unchainedEvent(caller, entry, { id: uuidv7(), occurredAt: now() });
+    return unchainedEvent(caller, entry, { id: newEventId(), occurredAt: now() });
   }
 
   async #commitReveals(events: UnchainedEvent[]): Promise<ReadonlySet<UnchainedEvent>> {
-    const { keys, heads, onBatch } = this.#options;
+    const { keys, heads, onBatch, onEvents } = this.#options;
     const msLeft = countdown(BATCH_LIMIT_MS);
     const linked = await this.#appender.append(await keys.current(KEY_LIMIT_MS), events, msLeft());
     this.#tellOfHeadless(linked);
     heads.note(linked.heads);
     onBatch(linked.events.length);
+    onEvents('written', linked.events.length);
     return new Set([...linked.homeless, ...linked.uncertain]);
   }
 

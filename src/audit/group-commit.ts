@@ -6,6 +6,8 @@ import { deadlineIn } from '../time-limit.ts';
  * is over would be half of a core, just when the database does not answer.
  */
 const GIVE_UP_EACH_MS = 10;
+/** Where a commit takes longer than this, answering takes next to nothing beside it, and whoever is left waits long. */
+const QUICK_MS = 20;
 
 export interface GroupCommitOptions<T> {
   /**
@@ -14,8 +16,10 @@ export interface GroupCommitOptions<T> {
    * @returns those of them that could not be written and kept none of the others from it
    */
   commit: (items: T[]) => Promise<ReadonlySet<T>>;
-  /** In one commit. */
+  /** In one commit at most. */
   largest: number;
+  /** In one commit, where so many wait: fewer are not worth one of their own. */
+  fewest: number;
   /** Items that wait, those under way not counted. */
   waiting: number;
   /** What the writer of an item is told that is not, or may not be, written. */
@@ -37,14 +41,18 @@ interface Waiting<T> {
 type Fate<T> = { refused: ReadonlySet<T> } | 'failed';
 
 /**
- * Gathers what is to be written while a commit is under way, and writes all of it with the next: however many ask, the disk
- * is asked once. One commit at a time.
+ * Gathers what is to be written while a commit is under way, and writes it with the next: however many ask, the disk is asked
+ * seldom. One commit at a time.
+ *
+ * Of what waits it takes half while commits are quick. Those who are answered together ask again together, and with all of
+ * them in one commit there is nobody to answer while the database works, and nothing to write while they are answered.
  */
 export class GroupCommit<T> {
   readonly #options: GroupCommitOptions<T>;
   #queue: Waiting<T>[] = [];
   #underWay: Waiting<T>[] = [];
   #busy = false;
+  #isQuick = true;
   #timer: NodeJS.Timeout | undefined;
   #timerEndsMs = Number.POSITIVE_INFINITY;
 
@@ -86,7 +94,10 @@ export class GroupCommit<T> {
 
   /** Begins to write what waits; null when nothing does. */
   #commitNext(): Promise<{ batch: Waiting<T>[]; fate: Fate<T> }> | null {
-    const batch = this.#queue.splice(0, this.#options.largest);
+    const { largest, fewest } = this.#options;
+    const waiting = this.#queue.length;
+    const share = this.#isQuick ? Math.max(fewest, Math.ceil(waiting / 2)) : waiting;
+    const batch = this.#queue.splice(0, Math.min(largest, share));
     this.#underWay = batch;
     if (batch.length === 0) return null;
     return this.#commit(batch);
@@ -94,10 +105,13 @@ export class GroupCommit<T> {
 
   /** Never rejects: a commit that throws where it should reject must not end the writing for good. */
   async #commit(batch: Waiting<T>[]): Promise<{ batch: Waiting<T>[]; fate: Fate<T> }> {
+    const began = performance.now();
     try {
       return { batch, fate: { refused: await this.#options.commit(batch.map(({ item }) => item)) } };
     } catch {
       return { batch, fate: 'failed' };
+    } finally {
+      this.#isQuick = performance.now() - began <= QUICK_MS;
     }
   }
 

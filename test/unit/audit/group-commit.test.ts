@@ -2,10 +2,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { GroupCommit } from '../../../src/audit/group-commit.ts';
 
 /** A writer whose commits end when the test says so. */
-function writer({ largest = 100, waiting = 100 } = {}) {
+function writer({ largest = 100, fewest = 100, waiting = 100 } = {}) {
   const commits: { items: string[]; end: (refused?: string[]) => void; fail: () => void }[] = [];
   const group = new GroupCommit<string>({
     largest,
+    fewest,
     waiting,
     commit: (items) =>
       new Promise((resolve, reject) => {
@@ -78,6 +79,32 @@ describe('A group commit', () => {
     expect(items()).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
   });
 
+  it('leaves half of what waits for the next, so that the one is written while the other is answered', async () => {
+    const { commits, write, items } = writer({ fewest: 2 });
+    const fates = [...'abcdefghi'].map((item) => write(item));
+    for (let n = 0; n < 4; n += 1) {
+      await turns();
+      commits[n]?.end();
+    }
+    await turns();
+    expect(items().map((batch) => batch.join(''))).toEqual(['abcde', 'fg', 'hi']);
+    expect(new Set(fates.map(({ is }) => is))).toEqual(new Set(['written']));
+  });
+
+  it('leaves nobody behind after a commit that was slow, until one is quick again', async () => {
+    const { commits, write, items } = writer({ fewest: 1 });
+    write('first');
+    await turns();
+    for (const item of 'abcd') write(item);
+    await vi.advanceTimersByTimeAsync(50);
+    commits[0]?.end();
+    await turns();
+    for (const item of 'efgh') write(item);
+    commits[1]?.end();
+    await turns();
+    expect(items().map((batch) => batch.join(''))).toEqual(['first', 'abcd', 'ef']);
+  });
+
   it('refuses at once what is too much to wait', async () => {
     const { write, commits } = writer({ waiting: 3 });
     write('under way');
@@ -139,6 +166,7 @@ describe('A group commit', () => {
     const fates: string[] = [];
     const group = new GroupCommit<string>({
       largest: 1,
+      fewest: 1,
       waiting: 10,
       commit: (items) => {
         if (items.includes('b')) throw new Error('no');
