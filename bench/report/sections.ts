@@ -38,7 +38,7 @@ export function sectionsOf(results: Results): Section[] {
       title: 'Recording every reveal',
       text: withNotes(
         auditedReveal,
-        'The record of a reveal is on the disk before the secret is opened, here and there. Key Service writes those of all callers who wait at the moment with one commit, each chained to the one before by a MAC; the peer answers a constant after an INSERT of its own, into a table of the same columns and indexes, with as many connections to PostgreSQL.',
+        'The record of a reveal is on the disk before the secret is opened, here and there. Key Service writes those of many callers with one commit, each chained to the one before by a MAC; the peer answers a constant after an INSERT of its own, into a table of the same columns and indexes, with as many connections to PostgreSQL.',
         figuresTable(auditedReveal, INSERT_PER_REVEAL, 'INSERT each'),
       ),
       charts: {},

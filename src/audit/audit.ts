@@ -13,9 +13,9 @@ import type { MovedHeads } from './moved-heads.ts';
 
 /** Reveals that are recorded together: some hundred kilobytes, and a few milliseconds of PostgreSQL. */
 const LARGEST_BATCH = 500;
-/** A commit costs PostgreSQL as much as a few events do. */
+/** A commit costs PostgreSQL as much as a dozen events do: smaller ones are not worth what they let others do meanwhile. */
 const FEWEST_IN_A_BATCH = 16;
-/** Reveals that wait for the next: some 4 MiB, and what a few transactions write. */
+/** Reveals that wait: some 4 MiB, and what a few transactions write. */
 const MOST_WAITING = 4_000;
 /** A batch that takes longer has failed; whoever waits for it is told so, and the next one begins. */
 const BATCH_LIMIT_MS = 1_000;

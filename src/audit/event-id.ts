@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { V7Generator } from 'uuidv7';
 
-/** For a thousand ids. The library fetches 32 bytes at a time, which takes longer than all the rest of an id. */
+/** For some hundred ids. The library fetches 32 bytes at a time, which takes longer than all the rest of an id. */
 const POOLED_WORDS = 1_024;
 
 const pool = new Uint32Array(POOLED_WORDS);
@@ -19,5 +19,8 @@ function nextUint32(): number {
 
 const generator = new V7Generator({ nextUint32 });
 
-/** An id for an event, a UUIDv7 (RFC 9562 §5.7): sorted, they are in the order in which this process made them. */
+/**
+ * An id for an event, a UUIDv7 (RFC 9562 §5.7). Sorted, they are in the order in which this process made them, unless its
+ * clock is set back by more than 10 s.
+ */
 export const newEventId = (): string => generator.generate().toString();

@@ -6,7 +6,8 @@ import type { ChainedEvent } from './event.ts';
 /*
  * The MAC of an event: HMAC-SHA-256 under the `audit` data key that it names, over (see encryption/aad.ts)
  *
- *     'audit-event' | '1' | MAC of the event before, hexadecimal, or '' | every column, in the order of `macOf`
+ *     'audit-event' | '1' | MAC of the event before, hexadecimal, or '' | id | chain | sequence | occurredAt | actorKind | actor
+ *       | action | targetType | targetId | provider | requestId | address | details | dataKeyId
  *
  * A column is '' for NULL, else '=' and its text: UUIDs in lower case, the instant in milliseconds since 1970, `details` as
  * JSON with sorted names and no spaces.
@@ -29,7 +30,7 @@ export interface CheckpointText {
   dataKeyId: string;
 }
 
-/** Field by field, like the other places that every reveal passes: a spread or a loop over so many takes several times as long. */
+/** Field by field, like all that every reveal passes: a spread or a loop over so many takes several times as long. */
 export function textOf(event: Omit<ChainedEvent, 'mac'>): EventText {
   return {
     id: event.id,

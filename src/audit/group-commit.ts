@@ -6,8 +6,6 @@ import { deadlineIn } from '../time-limit.ts';
  * is over would be half of a core, just when the database does not answer.
  */
 const GIVE_UP_EACH_MS = 10;
-/** Where a commit takes longer than this, answering takes next to nothing beside it, and whoever is left waits long. */
-const QUICK_MS = 20;
 
 export interface GroupCommitOptions<T> {
   /**
@@ -44,15 +42,15 @@ type Fate<T> = { refused: ReadonlySet<T> } | 'failed';
  * Gathers what is to be written while a commit is under way, and writes it with the next: however many ask, the disk is asked
  * seldom. One commit at a time.
  *
- * Of what waits it takes half while commits are quick. Those who are answered together ask again together, and with all of
- * them in one commit there is nobody to answer while the database works, and nothing to write while they are answered.
+ * A commit takes half of those who wait or have just been written. Who is answered asks again, and with all of them in one
+ * commit there is nobody to answer while the database works, and nothing to write while they are answered. Nobody is left
+ * for a third one: what waits is written with the next two, unless it is more than they may take.
  */
 export class GroupCommit<T> {
   readonly #options: GroupCommitOptions<T>;
   #queue: Waiting<T>[] = [];
   #underWay: Waiting<T>[] = [];
   #busy = false;
-  #isQuick = true;
   #timer: NodeJS.Timeout | undefined;
   #timerEndsMs = Number.POSITIVE_INFINITY;
 
@@ -81,23 +79,22 @@ export class GroupCommit<T> {
     this.#busy = true;
     // Whoever asks in the same turn of the event loop is written with it.
     await nextTurn();
-    let committing = this.#commitNext();
+    let committing = this.#commitNext(0);
     while (committing !== null) {
       const { batch, fate } = await committing;
       // The next is on its way before those of this one are told, so that the database works while they are answered.
-      committing = this.#commitNext();
+      committing = this.#commitNext(batch.length);
       if (committing !== null) await nextTurn();
       this.#tell(batch, fate);
     }
     this.#busy = false;
   }
 
-  /** Begins to write what waits; null when nothing does. */
-  #commitNext(): Promise<{ batch: Waiting<T>[]; fate: Fate<T> }> | null {
+  /** Begins to write what waits; null when nothing does. @param justWritten how many the commit before had */
+  #commitNext(justWritten: number): Promise<{ batch: Waiting<T>[]; fate: Fate<T> }> | null {
     const { largest, fewest } = this.#options;
-    const waiting = this.#queue.length;
-    const share = this.#isQuick ? Math.max(fewest, Math.ceil(waiting / 2)) : waiting;
-    const batch = this.#queue.splice(0, Math.min(largest, share));
+    const half = Math.ceil((this.#queue.length + justWritten) / 2);
+    const batch = this.#queue.splice(0, Math.min(largest, Math.max(fewest, half)));
     this.#underWay = batch;
     if (batch.length === 0) return null;
     return this.#commit(batch);
@@ -105,13 +102,10 @@ export class GroupCommit<T> {
 
   /** Never rejects: a commit that throws where it should reject must not end the writing for good. */
   async #commit(batch: Waiting<T>[]): Promise<{ batch: Waiting<T>[]; fate: Fate<T> }> {
-    const began = performance.now();
     try {
       return { batch, fate: { refused: await this.#options.commit(batch.map(({ item }) => item)) } };
     } catch {
       return { batch, fate: 'failed' };
-    } finally {
-      this.#isQuick = performance.now() - began <= QUICK_MS;
     }
   }
 

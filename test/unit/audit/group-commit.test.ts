@@ -79,30 +79,48 @@ describe('A group commit', () => {
     expect(items()).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
   });
 
-  it('leaves half of what waits for the next, so that the one is written while the other is answered', async () => {
+  it('writes a burst in two halves, the second of them begun before those of the first are told', async () => {
     const { commits, write, items } = writer({ fewest: 2 });
     const fates = [...'abcdefghi'].map((item) => write(item));
-    for (let n = 0; n < 4; n += 1) {
-      await turns();
-      commits[n]?.end();
-    }
     await turns();
-    expect(items().map((batch) => batch.join(''))).toEqual(['abcde', 'fg', 'hi']);
+    expect(items()).toEqual([[...'abcde']]);
+    commits[0]?.end();
+    // Microtasks: the event loop has not turned.
+    for (let n = 0; n < 10; n += 1) await Promise.resolve();
+    expect(items()).toEqual([[...'abcde'], [...'fghi']]);
+    expect(fates[0]?.is).toBe('waiting');
+    await turns();
+    expect(fates.map(({ is }) => is).join(' ')).toBe(`${'written '.repeat(5)}${'waiting '.repeat(4)}`.trim());
+    commits[1]?.end();
+    await turns();
     expect(new Set(fates.map(({ is }) => is))).toEqual(new Set(['written']));
   });
 
-  it('leaves nobody behind after a commit that was slow, until one is quick again', async () => {
-    const { commits, write, items } = writer({ fewest: 1 });
-    write('first');
+  it.each([
+    ['at once', [12]],
+    ['eleven of them in one commit', [1, 11]],
+  ])('has half of those under way who ask again as soon as they are told, who came %s', async (_, arrivals) => {
+    const { commits, write } = writer({ fewest: 1 });
+    let asking = true;
+    const ask = async (): Promise<void> => {
+      const fate = write('again');
+      while (fate.is === 'waiting') await new Promise((resolve) => setImmediate(resolve));
+      if (asking) await ask();
+    };
+    for (const callers of arrivals) {
+      for (let n = 0; n < callers; n += 1) void ask();
+      await turns();
+    }
+    for (let n = 0; n < 10; n += 1) {
+      commits[n]?.end();
+      await turns();
+    }
+    expect(commits.slice(4).map(({ items }) => items.length)).toEqual([6, 6, 6, 6, 6, 6, 6]);
+    asking = false;
+    commits.at(-1)?.end();
     await turns();
-    for (const item of 'abcd') write(item);
-    await vi.advanceTimersByTimeAsync(50);
-    commits[0]?.end();
+    commits.at(-1)?.end();
     await turns();
-    for (const item of 'efgh') write(item);
-    commits[1]?.end();
-    await turns();
-    expect(items().map((batch) => batch.join(''))).toEqual(['first', 'abcd', 'ef']);
   });
 
   it('refuses at once what is too much to wait', async () => {
