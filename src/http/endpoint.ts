@@ -111,7 +111,10 @@ export interface EndpointDefinition<C extends Caller | null, R extends RequestSc
    * `Answering`, made by the third argument of `handle`.
    */
   idempotent?: boolean;
-  /** Its answer shows a key, this once: it is not given again while reveals are frozen. */
+  /**
+   * Its answer shows a key. It is not given again while reveals are frozen, and not at all when the request made nothing: then
+   * it is a request like any other.
+   */
   showsKey?: boolean;
   handle(
     caller: C,

@@ -7,7 +7,7 @@ interface Answer {
   encoding: BufferEncoding;
 }
 
-/** With so many the first has waited for less than a millisecond. */
+/** With so many validations the first has waited for less than a millisecond. */
 const MOST_TOGETHER = 32;
 
 let ready: Answer[] = [];
@@ -36,5 +36,12 @@ function schedule(): void {
 function endAll(): void {
   const answers = ready;
   ready = [];
-  for (const { response, text, encoding } of answers) response.end(text, encoding);
+  for (const { response, text, encoding } of answers) {
+    try {
+      response.end(text, encoding);
+    } catch {
+      // No answer may keep another from being sent.
+      response.destroy();
+    }
+  }
 }

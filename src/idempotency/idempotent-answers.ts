@@ -101,14 +101,15 @@ export class IdempotentAnswers implements Idempotency {
   }
 
   async #first(
-    { caller }: KeyedRequest,
+    { caller, showsKey }: KeyedRequest,
     { known, sealing }: Extract<Prepared, { found: null }>,
     perform: (keeping: Keeping) => Promise<Answer>,
   ): Promise<Answer> {
     const { database, dataKeys } = this.#dependencies;
     const reply = new ReplyInTransaction(dataKeys, { ...known, requestId: caller.requestId, sealing });
     const answer = await perform(reply);
-    if (!reply.isKept) {
+    // A key that was shown and not made is not kept: to be shown it again, one has to be allowed to see it by then.
+    if (!reply.isKept && !(showsKey && 'reply' in answer)) {
       // A refusal, or nothing to change.
       await database.transaction(async (queries) => {
         await reply.begin(queries);

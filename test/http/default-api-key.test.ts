@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listEvents } from '../support/audit.ts';
 import { newOrganization } from '../support/client.ts';
+import { keyed, newIdempotencyKey } from '../support/keyed-request.ts';
 import { expectInvalid, expectProblem } from '../support/problem.ts';
 import { startService, type TestService } from '../support/service.ts';
 import { newServiceCaller } from '../support/service-caller.ts';
@@ -148,6 +149,19 @@ describe('POST /internal/api-keys/session', () => {
     expect(await listed(org)).toHaveLength(1);
     await service.asService('PATCH', path, { clerkOrgId: org, enabled: true });
     expect((await session(org)).body).toEqual(body);
+  });
+
+  it('keeps the answer that made a key for its Idempotency-Key, and none that only showed it', async () => {
+    const org = newOrganization();
+    const [making, showing] = [newIdempotencyKey(), newIdempotencyKey()];
+    const ask = (key: string) => keyed(service, key, '/internal/api-keys/session', { clerkOrgId: org });
+    const made = await ask(making);
+    const shown = await ask(showing);
+    expect([made.status, shown.status]).toEqual([201, 200]);
+    const path = `/internal/api-keys/${made.body.id}`;
+    await service.asService('PATCH', path, { clerkOrgId: org, enabled: false });
+    expectProblem(await ask(showing), 409, 'api_key_not_recoverable');
+    expect(await ask(making)).toMatchObject({ status: 201, body: made.body });
   });
 
   it('409: has none for an organisation that has ended', async () => {

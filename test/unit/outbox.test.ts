@@ -63,4 +63,22 @@ describe('Answers to requests that have arrived together', () => {
     await Promise.all(gone);
     expect(gone).toHaveLength(1);
   });
+
+  it('are ended although one of them cannot be', async () => {
+    server = createServer((request, response) => {
+      response.writeHead(200, ['Content-Length', '2']);
+      if (request.url === '/broken') {
+        response.end = () => {
+          throw new Error('no');
+        };
+      }
+      endTogether(response, 'ok', 'latin1');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const get = (path: string) => sendRaw(port, `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    const [broken, ...kept] = await Promise.allSettled([get('/broken'), get('/'), get('/')]);
+    expect(broken.status === 'fulfilled' && broken.value.text).not.toBe('ok');
+    expect(kept.map((answer) => answer.status === 'fulfilled' && answer.value.text)).toEqual(['ok', 'ok']);
+  });
 });
