@@ -58,8 +58,8 @@ export class ApiKeys {
   /**
    * The answer is made of the item and the key itself: the only time that it is known, unless it is recoverable.
    *
-   * @throws ServiceError `organization_deleted`; `invalid_request` for a refill without a limit and an expiry that has passed; `encryption_unavailable` for a
-   * recoverable one
+   * @throws ServiceError `organization_deleted`; `invalid_request` for a refill without a limit and an expiry that has passed;
+   * `encryption_unavailable` for a recoverable one
    */
   async issue<R>(caller: Caller, wanted: NewApiKey, answering: Answering<IssuedApiKey, R>): Promise<R> {
     requireFuture([{ pointer: '/expiresAt', instant: wanted.expiresAt }]);

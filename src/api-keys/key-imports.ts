@@ -39,7 +39,8 @@ export class KeyImports {
    *
    * The answer is made of a result for each item, in their order.
    *
-   * @throws ServiceError `organization_deleted`, which names the first item of one; `invalid_request` for an expiry that has passed
+   * @throws ServiceError `organization_deleted`, which names the first item of one; `invalid_request` for an expiry that has
+   * passed
    */
   async import<R>(caller: Caller, keys: readonly ImportedKey[], answering: Answering<ImportResult[], R>): Promise<R> {
     requireFuture(keys.map(({ expiresAt }, place) => ({ pointer: `/keys/${place}/expiresAt`, instant: expiresAt })));

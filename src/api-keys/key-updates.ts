@@ -39,8 +39,9 @@ export class KeyUpdates {
    * settings; the others do as soon as after a revocation.
    *
    * @throws ServiceError `api_key_not_found`, `organization_deleted`, `api_key_ended` for a key that was revoked,
-   * `precondition_failed`, `invalid_request` for a refill of a key without a limit and an expiry that has passed, `api_key_rotated` where one that was rotated would stop later, or `service_key_forbidden` where a
-   * list of scopes would become null and the caller is not root
+   * `precondition_failed`, `invalid_request` for a refill of a key without a limit and an expiry that has passed,
+   * `api_key_rotated` where one that was rotated would stop later, or `service_key_forbidden` where a list of scopes would
+   * become null and the caller is not root
    */
   async update(
     caller: ServiceCaller,

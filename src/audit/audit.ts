@@ -13,7 +13,7 @@ import type { MovedHeads } from './moved-heads.ts';
 
 /** Reveals that are recorded together: some hundred kilobytes, and a few milliseconds of PostgreSQL. */
 const LARGEST_BATCH = 500;
-/** A commit costs PostgreSQL as much as a dozen events do: smaller ones are not worth what they let others do meanwhile. */
+/** A commit costs PostgreSQL as much as several events do: smaller ones are not worth what they let others do meanwhile. */
 const FEWEST_IN_A_BATCH = 16;
 /** Reveals that wait: some 4 MiB, and what a few transactions write. */
 const MOST_WAITING = 4_000;

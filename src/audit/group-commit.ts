@@ -79,21 +79,21 @@ export class GroupCommit<T> {
     this.#busy = true;
     // Whoever asks in the same turn of the event loop is written with it.
     await nextTurn();
-    let committing = this.#commitNext(0);
+    let committing = this.#commitNext();
     while (committing !== null) {
       const { batch, fate } = await committing;
       // The next is on its way before those of this one are told, so that the database works while they are answered.
-      committing = this.#commitNext(batch.length);
+      committing = this.#commitNext();
       if (committing !== null) await nextTurn();
       this.#tell(batch, fate);
     }
     this.#busy = false;
   }
 
-  /** Begins to write what waits; null when nothing does. @param justWritten how many the commit before had */
-  #commitNext(justWritten: number): Promise<{ batch: Waiting<T>[]; fate: Fate<T> }> | null {
+  /** Begins to write what waits; null when nothing does. Until then what is under way are those who have just been written. */
+  #commitNext(): Promise<{ batch: Waiting<T>[]; fate: Fate<T> }> | null {
     const { largest, fewest } = this.#options;
-    const half = Math.ceil((this.#queue.length + justWritten) / 2);
+    const half = Math.ceil((this.#queue.length + this.#underWay.length) / 2);
     const batch = this.#queue.splice(0, Math.min(largest, Math.max(fewest, half)));
     this.#underWay = batch;
     if (batch.length === 0) return null;
